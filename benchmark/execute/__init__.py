@@ -1,0 +1,1 @@
+"""Turning stages into results: data, the training loop, predictions, profiles."""

@@ -1,0 +1,48 @@
+"""The training recipe: what every method of a comparison shares."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.errors import InvalidValue
+from benchmark.identity import canonical
+from benchmark.optimizers import Optimizer
+from benchmark.optimizers.sgd import SGD
+from benchmark.registry import parameter, parameters_of
+from benchmark.schedules import Schedule
+from benchmark.schedules.constant import Constant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Optimizer, schedule, budget, batch and regularisation. A budget is in iterations, equal for every method, unless `epochs` is given."""
+
+    optimizer: Optimizer = parameter(SGD(), doc="optimizer with its parameters")
+    schedule: Schedule = parameter(Constant(), doc="learning-rate schedule with its parameters")
+    iterations: int | None = parameter(None, doc="training steps, the same for every method (1000 if neither this nor epochs is given)", low=1)
+    epochs: float | None = parameter(None, doc="instead of iterations: passes over the method's own (sampled) training set", above=0)
+    batch: int = parameter(64, doc="images a step; the stream reshuffles at each pass and never gives a short batch", low=1)
+    l1: float = parameter(0.0, doc="L1 penalty on weights (not on biases or norms)", low=0, log=True)
+    label_smoothing: float = parameter(0.0, doc="label smoothing of the cross-entropy", low=0, high=0.99)
+
+    def __post_init__(self) -> None:
+        if self.iterations is not None and self.epochs is not None:
+            raise InvalidValue("expected `iterations` or `epochs` in a recipe, found both: choose one.")
+
+    def num_steps(self, num_images: int) -> int:
+        """Training steps for a training set of `num_images` (after sampling)."""
+        if self.epochs is None:
+            return self.iterations or 1000
+        return max(1, round(self.epochs * num_images / self.batch))
+
+    @functools.cached_property
+    def doc(self) -> dict[str, Any]:
+        """Every field as plain JSON, the default budget spelled out."""
+        found = parameters_of(self)
+        return found if self.epochs is not None else found | {"iterations": self.iterations or 1000}
+
+    @functools.cached_property
+    def text(self) -> str:
+        return canonical(self.doc)

@@ -1,0 +1,283 @@
+"""Plug-ins: how one file declares a name, its parameters and their ranges, and how it is found and built.
+
+A plug-in is a frozen dataclass marked `@plugin("name")` whose base (Dataset, Imbalance, Method, Model, Metric,
+Optimizer, Schedule) gives its kind. Every file in the folder of a kind is read, those that start with an underscore left out; other
+people's come from `--plugins DIR` or from the entry-point group `skewbench.plugins`. A plug-in's module must import quickly (no torch at its top): planning reads
+them all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import pkgutil
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path as FilePath
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from pydantic import TypeAdapter, ValidationError
+
+from benchmark.errors import InvalidValue, Path, UserError, shown, unknown
+from benchmark.identity import canonical, source_key
+
+KINDS = ("datasets", "imbalances", "methods", "models", "metrics", "optimizers", "schedules")
+ENTRY_POINTS = "skewbench.plugins"
+_known: dict[str, dict[str, type[Plugin]]] = {kind: {} for kind in KINDS}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """What every plug-in has: a kind, a name, parameters (its fields) and a source in the literature."""
+
+    kind: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+    """Where it comes from: paper, section, equation."""
+
+    @functools.cached_property
+    def doc(self) -> Mapping[str, Any]:
+        """`{name: {parameter: value}}` with every default filled in: what identity and reports see."""
+        return {self.name: parameters_of(self)}
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The canonical form of `doc`."""
+        return canonical(self.doc)
+
+    @functools.cached_property
+    def code(self) -> Mapping[str, str]:
+        """`{"kind:name": source key}` of this plug-in and of those among its parameters."""
+        found = {f"{self.kind}:{self.name}": code_key(type(self))}
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            found.update(value.code if isinstance(value, Plugin) else {})
+        return found
+
+
+P = TypeVar("P", bound=Plugin)
+
+
+def parameter(
+    default: Any = dataclasses.MISSING,
+    *,
+    doc: str,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    log: bool = False,
+) -> Any:
+    """A field of a plug-in: its default, one line of explanation, and the range that is accepted (ends included; `above` is not)."""
+    meta = {"doc": doc, "low": low, "high": high, "above": above, "choices": choices, "log": log}
+    return dataclasses.field(default=default, metadata={k: v for k, v in meta.items() if v not in (None, False)})
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(parameter,))
+def plugin(name: str) -> Callable[[type[P]], type[P]]:
+    """Register the class under `name` in the kind of its base, as a frozen keyword-only dataclass."""
+
+    def register(cls: type[P]) -> type[P]:
+        made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        made.name = name
+        if made.kind not in _known:
+            raise UserError(f"plug-in '{name}' has no kind: derive it from Dataset, Imbalance, Method, Model or Metric.")
+        other = _known[made.kind].get(name)
+        if other is not None and _file(other) != _file(made):
+            raise UserError(f"two {made.kind} are called '{name}': {_file(other)} and {_file(made)}. Rename one.")
+        _known[made.kind][name] = made
+        return made
+
+    return register
+
+
+def names(kind: str) -> list[str]:
+    """The names of a kind, sorted."""
+    return sorted(_load(kind))
+
+
+def get(kind: str, name: str, *, path: Path = ()) -> type[Plugin]:
+    """The class registered under a name; InvalidValue with the nearest name if there is none."""
+    found = _load(kind)
+    if name not in found:
+        raise InvalidValue(unknown(kind.removesuffix("s"), name, found), path=path)
+    return found[name]
+
+
+def build(kind: str, spec: Any, *, path: Path = ()) -> Plugin:
+    """A plug-in from `name` or `{name: {parameter: value}}`; every parameter is checked."""
+    name, given = split_spec(kind, spec, path=path)
+    where = path if isinstance(spec, str) else (*path, name)
+    return build_fields(get(kind, name, path=where), given, what=f"{kind.removesuffix('s')} '{name}'", path=where)
+
+
+def split_spec(kind: str, spec: Any, *, path: Path = ()) -> tuple[str, Mapping[str, Any]]:
+    """Name and given parameters of a plug-in as it stands in a suite."""
+    if isinstance(spec, str):
+        return spec, {}
+    if isinstance(spec, Mapping) and len(spec) == 1:
+        ((name, given),) = spec.items()
+        if given is None or isinstance(given, Mapping):
+            return str(name), given or {}
+        raise InvalidValue(f"expected parameters as a mapping under '{name}', found {shown(given)}.", path=(*path, name))
+    if isinstance(spec, Mapping):
+        raise InvalidValue(
+            f"expected one {kind.removesuffix('s')} as `name` or `{{name: {{parameter: value}}}}`, found {len(spec)} keys "
+            f"({', '.join(map(str, spec))}). Several belong in a list.",
+            path=path,
+        )
+    raise InvalidValue(f"expected a {kind.removesuffix('s')}'s name, found {shown(spec)}.", path=path)
+
+
+T = TypeVar("T")
+
+
+def build_fields(cls: type[T], given: Mapping[str, Any], *, what: str, path: Path = ()) -> T:
+    """An instance of a dataclass from a mapping: unknown keys refused, types converted, ranges checked."""
+    fields = {item.name: item for item in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass here
+    for key in given:
+        if key not in fields:
+            raise InvalidValue(unknown(f"parameter of {what}:", key, fields), path=(*path, key), at_key=True)
+    missing = [n for n, f in fields.items() if n not in given and f.default is dataclasses.MISSING]
+    if missing:
+        raise InvalidValue(f"{what} needs the parameter '{missing[0]}': {fields[missing[0]].metadata.get('doc', '')}.", path=path)
+    types = hints(cls)
+    values = {key: _convert(value, types[key], fields[key], what, (*path, key)) for key, value in given.items()}
+    try:
+        return cls(**values)
+    except InvalidValue as error:
+        error.path = error.path or path
+        raise
+
+
+@functools.cache
+def hints(cls: type) -> Mapping[str, Any]:
+    """The types of a class's annotations, resolved."""
+    return typing.get_type_hints(cls)
+
+
+def plugin_kind(hint: Any) -> str | None:
+    """The kind of plug-in that a parameter of this type holds, or None."""
+    found = [part for part in (hint, *typing.get_args(hint)) if isinstance(part, type) and issubclass(part, Plugin)]
+    return found[0].kind if found else None
+
+
+def takes_list(hint: Any) -> bool:
+    """True where a list is one value of the parameter rather than an axis of several."""
+    parts = (hint, *typing.get_args(hint))
+    return any(typing.get_origin(part) in (tuple, list) for part in parts)
+
+
+def _convert(value: Any, hint: Any, item: dataclasses.Field[Any], what: str, path: Path) -> Any:
+    kind = plugin_kind(hint)
+    if kind is not None and (value is not None or type(None) not in typing.get_args(hint)):
+        return build(kind, value, path=path)
+    if isinstance(value, bool) and hint in (int, float):
+        raise InvalidValue(f"expected {_wanted(hint)} for '{item.name}', found {str(value).lower()}.", path=path)
+    try:
+        converted = _adapter(hint).validate_python(value)
+    except ValidationError:
+        raise InvalidValue(f"expected {_wanted(hint)} for '{item.name}', found {shown(value)}.", path=path) from None
+    _check_range(converted, item, what, path)
+    return converted
+
+
+@functools.cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
+
+
+def _wanted(hint: Any) -> str:
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
+    return words.get(hint, str(hint).replace("typing.", ""))
+
+
+def _check_range(value: Any, item: dataclasses.Field[Any], what: str, path: Path) -> None:
+    meta = item.metadata
+    if "choices" in meta and value not in meta["choices"]:
+        raise InvalidValue(unknown(f"{item.name} of {what}:", value, map(str, meta["choices"])), path=path)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    bounds = [(meta.get("low"), value < meta.get("low", value), "at least"), (meta.get("high"), value > meta.get("high", value), "at most")]
+    bounds.append((meta.get("above"), "above" in meta and value <= meta["above"], "more than"))
+    if value != value:
+        raise InvalidValue(f"expected a number for '{item.name}' of {what}, found nan.", path=path)
+    for bound, broken, words in bounds:
+        if broken:
+            raise InvalidValue(f"expected {words} {bound} for '{item.name}' of {what}, found {value}.", path=path)
+
+
+def parameters_of(instance: Any) -> dict[str, Any]:
+    """The fields of a dataclass as plain JSON values, plug-ins among them as their `doc`."""
+    return {item.name: plain(getattr(instance, item.name)) for item in dataclasses.fields(instance)}
+
+
+def plain(value: Any) -> Any:
+    """A parameter's value as JSON knows it."""
+    if isinstance(value, Plugin):
+        return value.doc
+    if dataclasses.is_dataclass(value):
+        return parameters_of(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, FilePath) else value
+
+
+def code_key(cls: type[Plugin]) -> str:
+    """Key of the source that defines a plug-in."""
+    return source_key(_file(cls))
+
+
+def _file(cls: type) -> FilePath:
+    return FilePath(inspect.getfile(cls))
+
+
+@functools.cache
+def _load(kind: str) -> dict[str, type[Plugin]]:
+    if kind not in KINDS:
+        raise UserError(unknown("kind of plug-in", kind, KINDS))
+    package = importlib.import_module(f"benchmark.{kind}")
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    _load_entry_points()
+    return _known[kind]
+
+
+@functools.cache
+def _load_entry_points() -> None:
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        entry.load()
+
+
+def load_folder(folder: FilePath) -> list[type[Plugin]]:
+    """Import every plug-in file of a folder (or one file); return the plug-ins that they declare."""
+    files = [folder] if folder.is_file() else sorted(folder.glob("*.py"))
+    if not files:
+        raise UserError(f"no plug-in files (*.py) in {folder}.")
+    modules = {_import_file(file) for file in files if not file.name.startswith("_")}
+    return [cls for kind in KINDS for cls in _load(kind).values() if cls.__module__ in modules]
+
+
+def _import_file(file: FilePath) -> str:
+    name = f"skewbench_plugins.{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None, file
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:  # anything may go wrong in other people's code: say in which file
+        raise UserError(f"the plug-in file {file} cannot be imported: {type(error).__name__}: {error}") from error
+    return name

@@ -1,0 +1,1 @@
+"""Tables, figures and pages from results. Plotting has its only door here."""

@@ -1,0 +1,1 @@
+"""Where people browse results. MLflow has its only door here."""
