@@ -66,9 +66,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Stored outputs of one trained model on one split. `logits_NK` float32, `labels_N` int64 in [0, K)."""
+    """Stored outputs of one trained model on one split. `labels_N` int64 in [0, K)."""
 
-    logits_NK: NDArray[np.float32]
+    scores_NK: NDArray[np.float32] | NDArray[np.float64]
+    """Log-probabilities (float32), or log-probabilities minus a constant per class (float64: near p = 1 a float32 would tie them).
+
+    The largest of a row is the decision. Each column ranks the images for its class as it stands: never renormalise for a ranking.
+    What needs probabilities (calibration, likelihood) renormalises with softmax.
+    """
     labels_N: NDArray[np.int64]
     class_counts: tuple[int, ...]
     """Training counts after the imbalance and before any sampling: what head, medium and tail go by."""

@@ -17,7 +17,7 @@ import inspect
 import pkgutil
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path as FilePath
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
@@ -75,7 +75,7 @@ def parameter(
 ) -> Any:
     """A field of a plug-in: its default, one line of explanation, and the range that is accepted (ends included; `above` is not)."""
     meta = {"doc": doc, "low": low, "high": high, "above": above, "choices": choices, "log": log}
-    return dataclasses.field(default=default, metadata={k: v for k, v in meta.items() if v not in (None, False)})
+    return dataclasses.field(default=default, metadata={k: v for k, v in meta.items() if v is not None and v is not False})
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(parameter,))
@@ -156,8 +156,9 @@ def build_fields(cls: type[T], given: Mapping[str, Any], *, what: str, path: Pat
 
 
 @functools.cache
-def hints(cls: type) -> Mapping[str, Any]:
+def hints(cls: Hashable) -> Mapping[str, Any]:
     """The types of a class's annotations, resolved."""
+    assert isinstance(cls, type)
     return typing.get_type_hints(cls)
 
 
@@ -269,7 +270,8 @@ def load_folder(folder: FilePath) -> list[type[Plugin]]:
 def _import_file(file: FilePath) -> str:
     name = f"skewbench_plugins.{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None, file
+    assert spec is not None, file
+    assert spec.loader is not None, file
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     if str(file.parent) not in sys.path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from benchmark.records import Problem
 from benchmark.registry import Plugin
@@ -13,8 +13,8 @@ from benchmark.registry import Plugin
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Loss = Callable[[Tensor, Tensor], Tensor]
-    """(logits [N, K], labels [N] int64) to a scalar: the mean over the batch."""
+Loss: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
+"""(logits [N, K], labels [N] int64) to a scalar: the mean over the batch."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,72 @@
+"""The command line: the only place that prints, and the only one that knows trackers and reports.
+
+Exit codes: 0 all cells ok, 1 some failed, 2 the input is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+import benchmark
+from benchmark.cli import browse, lists, planning, running, users
+from benchmark.errors import SkewbenchError, UserError
+
+EXIT_FAILED, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
+
+EPILOG = """\b
+Exit codes: 0 all cells ok, 1 some cells failed, 2 your input is wrong, 130 interrupted (re-issue the command to go on).
+Environment: SKEWBENCH_DATA (data folders), SKEWBENCH_STORE (results), MLFLOW_TRACKING_URI, CUDA_VISIBLE_DEVICES, XDG_CACHE_HOME.
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(benchmark.__version__, prog_name="skewbench")
+def cli() -> None:
+    """Benchmark ways of handling class imbalance in image classification.
+
+    \b
+    Start with:   skewbench run quickstart
+    Your images:  skewbench new my-suite --data PATH
+    """
+
+
+for command in (
+    running.run, planning.plan, planning.explain, planning.validate, browse.report, browse.ui, browse.sync,
+    lists.list_names, lists.show, users.new, users.check, users.fetch,
+):  # fmt: skip
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point of the `skewbench` command."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = _stopped()
+    except KeyboardInterrupt:
+        code = _stopped()
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_USER
+    except SkewbenchError as error:
+        click.echo(f"skewbench: {error}", err=True)
+        code = EXIT_USER if isinstance(error, UserError) else EXIT_FAILED
+    except BrokenPipeError:  # `skewbench plan x | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _stopped() -> int:
+    click.echo("skewbench: interrupted. Everything finished is kept: issue the same command again to go on.", err=True)
+    return EXIT_INTERRUPTED

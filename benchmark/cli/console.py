@@ -1,0 +1,154 @@
+"""Progress and tables for people: live on a terminal, plain lines otherwise."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.ledger import StageRow
+from benchmark.records import CellResult, SuiteResults
+from benchmark.stages import Stage
+from benchmark.summary import Summary, shown_difference, shown_mean, summarize
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+def describe(stage: Stage) -> str:
+    """A stage in a few words: `train ros · step ratio=100 · seed 2`."""
+    config = stage.chain[0].config
+    ((imbalance, parameters),) = config["imbalance"].items()
+    ratio = f" ratio={parameters['ratio']:g}" if "ratio" in parameters else ""
+    return f"{stage.op} {stage.owner} · {next(iter(config['dataset']))} {imbalance}{ratio} · {next(iter(config['model']))} · seed {config['seed']}"
+
+
+@dataclass
+class PlainListener:
+    """One line per training, failure and wait: for logs and pipes."""
+
+    num_trainings: int
+    _done: int = 0
+    _begun: float = field(default_factory=time.monotonic)
+    _last: float = 0.0
+    _waiting: bool = False
+
+    def __enter__(self) -> PlainListener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def stage_started(self, stage: Stage) -> None:
+        self._last = time.monotonic()
+
+    def stage_progress(self, done: int, total: int) -> None:
+        if time.monotonic() - self._last > 30:
+            self._last = time.monotonic()
+            click.echo(f"  step {done} of {total}", err=True)
+
+    def stage_ended(self, stage: Stage, row: StageRow) -> None:
+        if row.status == "failed":
+            click.echo(f"FAILED {describe(stage)}: {row.kind}: {row.message}", err=True)
+        if stage.op == "train":
+            self._done += 1
+            left = (time.monotonic() - self._begun) / self._done * (self.num_trainings - self._done)
+            took = row.ended - row.started
+            click.echo(f"[{self._done}/{self.num_trainings}] {describe(stage)} · {took:.1f} s · about {duration(left)} left", err=True)
+
+    def cell_ended(self, result: CellResult) -> None:
+        pass
+
+    def waiting(self, cells: int) -> None:
+        if not self._waiting:
+            click.echo(f"waiting for another process that works on {cells} of these cells", err=True)
+        self._waiting = True
+
+
+class LiveListener:
+    """A bar for the suite and one for the stage at work, with elapsed and remaining time."""
+
+    def __init__(self, num_trainings: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        self._progress: Progress = Progress(*columns, console=Console(stderr=True))
+        self._suite: TaskID = self._progress.add_task("trainings", total=num_trainings)
+        self._stage: TaskID = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> LiveListener:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def stage_started(self, stage: Stage) -> None:
+        self._progress.reset(self._stage, description=describe(stage), total=None)
+
+    def stage_progress(self, done: int, total: int) -> None:
+        self._progress.update(self._stage, completed=done, total=total)
+
+    def stage_ended(self, stage: Stage, row: StageRow) -> None:
+        if row.status == "failed":
+            self._progress.console.print(f"FAILED {describe(stage)}: {row.kind}: {row.message}", markup=False, style="red")
+        self._progress.advance(self._suite, stage.op == "train")
+
+    def cell_ended(self, result: CellResult) -> None:
+        pass
+
+    def waiting(self, cells: int) -> None:
+        self._progress.update(self._stage, description=f"waiting for another process ({cells} cells)")
+
+
+def listener(num_trainings: int) -> PlainListener | LiveListener:
+    """Live on a terminal, plain elsewhere."""
+    return LiveListener(num_trainings) if sys.stderr.isatty() else PlainListener(num_trainings)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table as wide as it needs to be where output is no terminal, fitted to the terminal otherwise."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left", box=SIMPLE)
+    for index, name in enumerate(header):
+        table.add_column(Text(name), justify="left" if index == 0 else "right", no_wrap=index > 0)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(width=None if sys.stdout.isatty() else 160, soft_wrap=False).print(table)
+
+
+def print_comparison(results: SuiteResults, *, num_metrics: int = 3) -> None:
+    """Mean ± 95 % interval and the paired difference to the baseline, a table per condition."""
+    summary = summarize(results)
+    names = [info.name for info in results.metrics[:num_metrics]]
+    for condition in summary.conditions:
+        header = ["method"] + [text for name in names for text in (name, f"− {summary.baseline}")]
+        rows = [_row(summary, condition, row, names) for row in summary.rows if row in summary.entries[condition]]
+        print_table(f"{results.name}: {condition}", header, rows)
+    click.echo("Mean ± half-width of the 95 % t-interval over seeds; − : paired difference over common seeds, with its interval.")
+
+
+def _row(summary: Summary, condition: str, row: str, names: Sequence[str]) -> list[str]:
+    entry = summary.entries[condition][row]
+    texts = [row]
+    for name in names:
+        score = entry.scores.get(name)
+        texts += [shown_mean(score.mean), shown_difference(score.difference)] if score else ["—", "—"]
+    return texts

@@ -1,0 +1,129 @@
+"""Which images a cell trains, validates and tests on: class subset, re-split, cap, imbalance, validation, in that order.
+
+Everything is a prefix of one random order per class that depends on (data set, seed, class) alone. So every method and
+model sees the same images, and the images kept at a larger imbalance ratio are a subset of those kept at a smaller one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark import seeds
+from benchmark.datasets import Dataset
+from benchmark.errors import DataError, InvalidValue, unknown
+from benchmark.imbalances import Classes, Imbalance
+from benchmark.records import DatasetInfo, Images
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Images per class, in the order of the cell's labels."""
+
+    class_names: tuple[str, ...]
+    train: tuple[int, ...]
+    """Training images after the imbalance, validation images taken out."""
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of the data set for each part, ascending, and the cell's label of every row (-1: not in the class subset)."""
+
+    train: Index
+    validation: Index
+    test: Index
+    labels_N: Index
+
+
+def planned_counts(dataset: Dataset, info: DatasetInfo, imbalance: Imbalance, seed: int) -> Counts:
+    """Counts of every part, without touching an image; raises where the request cannot be met."""
+    chosen = _chosen(dataset, info.class_names)
+    own_test = [info.test_counts[label] for label in chosen]
+    total = [info.train_counts[label] + info.test_counts[label] for label in chosen]
+    train = [info.train_counts[label] for label in chosen]
+    if dataset.train_fraction is not None:
+        train = [_part(n, dataset.train_fraction, keep_one=True) for n in total]
+        own_test = [n - k for n, k in zip(total, train, strict=True)]
+    if not any(own_test):
+        raise DataError(f"data set '{dataset.name}' has no test part: set train_fraction (for instance 0.8) to split it by seed.")
+    names = tuple(info.class_names[label] for label in chosen)
+    available = tuple(min(n, dataset.cap or n) for n in train)
+    kept = imbalance.counts(Classes(names, available, _shuffled(dataset, len(names), seed)))
+    held = tuple(_part(n, dataset.validation, keep_one=n > 1) if dataset.validation else 0 for n in kept)
+    return Counts(names, tuple(n - v for n, v in zip(kept, held, strict=True)), held, tuple(own_test))
+
+
+def draw(dataset: Dataset, info: DatasetInfo, images: Images, imbalance: Imbalance, seed: int) -> Split:
+    """The rows of each part for one (data set, imbalance, seed)."""
+    counts = planned_counts(dataset, info, imbalance, seed)
+    parts: dict[str, list[Index]] = {"train": [], "validation": [], "test": []}
+    labels_N = np.full(len(images.labels_N), -1, dtype=np.int64)
+    for new, old in enumerate(_chosen(dataset, info.class_names)):
+        rows = np.flatnonzero(images.labels_N == old)
+        labels_N[rows] = new
+        train, test = _own_parts(dataset, rows, images.num_train, seed, old)
+        kept = seeds.generator("draw", dataset.name, seed, old).permutation(train)[: counts.train[new] + counts.validation[new]]
+        parts["train"].append(kept[: counts.train[new]])
+        parts["validation"].append(kept[counts.train[new] :])
+        parts["test"].append(test)
+    joined = {name: np.sort(np.concatenate(rows)) for name, rows in parts.items()}
+    return Split(labels_N=labels_N, **joined)
+
+
+def resample(labels: Index, target: tuple[int, ...], *parts: str | int) -> Index:
+    """Positions into `labels` such that class c stands target[c] times: all originals plus draws with replacement, or a subset.
+
+    The draw is imbalanced-learn's, on the positions alone: no image is copied.
+    """
+    from imblearn.over_sampling import RandomOverSampler
+    from imblearn.under_sampling import RandomUnderSampler
+
+    present = np.bincount(labels, minlength=len(target))
+    more = {c: n for c, n in enumerate(target) if n > present[c] > 0}
+    fewer = {c: n for c, n in enumerate(target) if n < present[c]}
+    seed = seeds.stream_seed("resample", *parts) % 2**32
+    positions = np.arange(len(labels), dtype=np.int64)
+    for sampler, wanted in ((RandomUnderSampler, fewer), (RandomOverSampler, more)):
+        if wanted:
+            chosen = sampler(sampling_strategy=wanted, random_state=seed)
+            chosen.fit_resample(positions[:, None], labels[positions])
+            positions = positions[chosen.sample_indices_]
+    return np.sort(positions)
+
+
+def _chosen(dataset: Dataset, names: tuple[str, ...]) -> list[int]:
+    """The original labels of the class subset, in the order asked for."""
+    if dataset.classes is None:
+        return list(range(len(names)))
+    found = [names.index(c) if c in names else c for c in dataset.classes]
+    for item in found:
+        if not isinstance(item, int) or not 0 <= item < len(names):
+            raise InvalidValue(unknown(f"class of data set '{dataset.name}':", item, names))
+    labels = [int(item) for item in found]
+    if len(set(labels)) < len(labels) or len(labels) < 2:
+        raise InvalidValue(f"expected at least two different classes for '{dataset.name}', found {list(dataset.classes)}.")
+    return labels
+
+
+def _own_parts(dataset: Dataset, rows: Index, num_train: int, seed: int, label: int) -> tuple[Index, Index]:
+    if dataset.train_fraction is None:
+        return rows[rows < num_train], rows[rows >= num_train]
+    order = seeds.generator("split", dataset.name, seed, label).permutation(rows)
+    size = _part(len(rows), dataset.train_fraction, keep_one=True)
+    return order[:size], order[size:]
+
+
+def _shuffled(dataset: Dataset, num_classes: int, seed: int) -> tuple[int, ...]:
+    return tuple(int(c) for c in seeds.generator("draw", dataset.name, seed, "classes").permutation(num_classes))
+
+
+def _part(number: int, fraction: float, *, keep_one: bool) -> int:
+    """The rounded share; with `keep_one` at least one on each side of the cut where there are two."""
+    share = round(number * fraction)
+    return min(max(share, 1), number - 1) if keep_one and number > 1 else share

@@ -1,0 +1,280 @@
+"""A suite, from its file to typed parts: every key known, every value located, parents and command-line settings applied."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from benchmark import registry
+from benchmark.choices import Builder, Choice, plugin_choice, recipe_choice
+from benchmark.document import display, parse, read_file
+from benchmark.errors import InvalidValue, shown, unknown
+from benchmark.language import AXES, CONSTRAINT, DEFAULT_METRICS, DEFAULTS, EXCLUDE, GRID, MAX_NAME, NAME_PATTERN, TOP, Word
+from benchmark.located import Node, Place, SuiteError, failure, located
+from benchmark.metrics import Metric
+from benchmark.parents import extended, find, shipped
+from benchmark.rules import Rule, Selector, selector
+from benchmark.settings import Setting, over, parse_setting, put, reject, zip_rows
+
+MAX_ZIP_ROWS = 10_000
+MAX_CHECKED = 10_000
+"""Alternatives of one axis up to which they are all built, and so checked, when the suite is read."""
+_TOP_SETTINGS = ("question", "metrics", "baseline")
+
+__all__ = ["Grid", "Suite", "SuiteError", "read_suite", "shipped"]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A product of axes, its zip written out and the command line's settings applied."""
+
+    axes: Mapping[str, Choice]
+    """Dataset, imbalance, method and model, in this order."""
+    recipe: Choice
+    seeds: Sequence[int]
+    exempt: bool
+    """From exclude and constraints: a grid of `include`."""
+
+    @property
+    def size(self) -> int:
+        return math.prod(choice.size for choice in (*self.axes.values(), self.recipe)) * len(self.seeds)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite as read and checked. `benchmark.grid.expand` turns it into cells."""
+
+    name: str
+    question: str
+    path: Path | None
+    text: str
+    """The file as read."""
+    metrics: tuple[Metric, ...]
+    show_per_class: tuple[str, ...]
+    baseline: str
+    grids: tuple[Grid, ...]
+    rules: tuple[Rule, ...]
+    settings: tuple[str, ...] = ()
+    """What the command line changed: `recipe.iterations=500`, `seeds=2`."""
+    builder: Builder = field(default_factory=Builder, repr=False, compare=False)
+
+
+def read_suite(name_or_path: str, *, overrides: Sequence[str] = (), seeds: int | None = None) -> Suite:
+    """Read a shipped suite by name or any suite by path; UserError with file and line for whatever is wrong with it."""
+    given = [*overrides, *([f"seeds={seeds}"] if seeds is not None else [])]
+    path = find(name_or_path)
+    text = read_file(path)
+    root = extended(parse(text, source=display(path)), path)
+    return _suite(root, path, text, given)
+
+
+def _suite(root: Node, path: Path, text: str, given: Sequence[str]) -> Suite:
+    check_words(root, TOP, what="key", required=("suite", "grid"))
+    settings = [parse_setting(item) for item in given]
+    for setting in settings:
+        root = root.having(setting.path, setting.node) if setting.path in _TOP_SETTINGS else root
+    builder = Builder()
+    metrics, per_class = _metrics(root.items.get("metrics"), builder)
+    return Suite(
+        name=_name(root.items["suite"]),
+        question=_text(root.items.get("question")),
+        path=path,
+        text=text,
+        metrics=metrics,
+        show_per_class=per_class,
+        baseline=_baseline(root.items.get("baseline")),
+        grids=_grids(root, [item for item in settings if item.path not in _TOP_SETTINGS], builder),
+        rules=(*_rules(root.items.get("exclude"), "exclude"), *_rules(root.items.get("constraints"), "constraint")),
+        settings=tuple(given),
+        builder=builder,
+    )
+
+
+def check_words(node: Node, words: Mapping[str, Word], *, what: str, required: Sequence[str] = ()) -> None:
+    """Refuse anything but a mapping with known keys and all required ones."""
+    if not isinstance(node.value, dict):
+        colon = " A key needs a space after its colon." if isinstance(node.value, str) and ":" in node.value else ""
+        raise failure(node, f"expected a mapping with the keys {', '.join(words)}, found {shown(node.plain)}.{colon}")
+    for key in node.value:
+        if key not in words:
+            belongs = " It belongs under 'grid' (or 'defaults')." if key in GRID and what == "key" else ""
+            raise failure(node, belongs and f"'{key}' cannot stand here.{belongs}" or unknown(what, key, words), key=key)
+    for key in required:
+        if node.items.get(key) is None or node.items[key].value is None:
+            raise failure(node, f"'{key}' is missing: {words[key].doc}.")
+
+
+def _name(node: Node) -> str:
+    if not isinstance(node.value, str) or not re.fullmatch(NAME_PATTERN, node.value) or len(node.value) > MAX_NAME:
+        raise failure(
+            node,
+            f"expected a name of small letters, digits, '.', '_' and '-' that starts with a letter or digit, at most {MAX_NAME} long, "
+            f"found {shown(node.plain)}.",
+        )
+    return node.value
+
+
+def _text(node: Node | None) -> str:
+    if node is None:
+        return ""
+    if not isinstance(node.value, str) or not node.value.strip():
+        raise failure(node, f"expected a text, found {shown(node.plain)}.")
+    return node.value.strip()
+
+
+def _baseline(node: Node | None) -> str:
+    if node is None:
+        return "none"
+    if not isinstance(node.value, str):
+        raise failure(node, f"expected a method's name, found {shown(node.plain)}.")
+    try:
+        registry.get("methods", node.value)
+    except InvalidValue as error:
+        raise located(error, node) from None
+    return node.value
+
+
+def _metrics(node: Node | None, builder: Builder) -> tuple[tuple[Metric, ...], tuple[str, ...]]:
+    """The metrics in order, and the names of those to show class by class."""
+    found: dict[str, Metric] = {}
+    per_class: dict[str, None] = {}
+    entries = [Node(name, Place("default metrics")) for name in DEFAULT_METRICS] if node is None else node.entries
+    if not entries:
+        raise failure(node or entries[0], "an empty list: expected at least one metric.")
+    for entry in entries:
+        if isinstance(entry.value, str) and entry.value.endswith(".per_class"):
+            entry = replace(entry, value=entry.value.removesuffix(".per_class"))
+            per_class[str(entry.value)] = None
+        for metric in builder.plugins("metrics", plugin_choice("metrics", entry)):
+            assert isinstance(metric, Metric), metric
+            found[metric.text] = metric
+    return tuple(found.values()), tuple(per_class)
+
+
+def _rules(node: Node | None, word: str) -> list[Rule]:
+    if node is None or node.value is None:
+        return []
+    if not isinstance(node.value, list):
+        raise failure(node, f"expected a list of rules, found {shown(node.plain)}. Put '- ' before each.")
+    return [_rule(item, f"{word} #{i + 1}") for i, item in enumerate(node.value)]
+
+
+def _rule(node: Node, name: str) -> Rule:
+    if name.startswith("exclude"):
+        check_words(node, EXCLUDE, what="key of a rule:", required=("when", "because"))
+        return Rule(name, selector(node.items["when"]), _text(node.items["because"]))
+    check_words(node, CONSTRAINT, what="key of a rule:", required=("require", "because"))
+    when = selector(node.items["when"]) if "when" in node.items else Selector(())
+    return Rule(name, when, _text(node.items["because"]), selector(node.items["require"]))
+
+
+def _grids(root: Node, settings: Sequence[Setting], builder: Builder) -> tuple[Grid, ...]:
+    defaults = _defaults(root)
+    nodes: list[tuple[Node, bool]] = []
+    for key, exempt in (("grid", False), ("include", True)):
+        for node in root.items[key].entries if key in root.items else ():
+            check_words(node, GRID, what="key of a grid:")
+            nodes += [(row, exempt) for row in _written_out(node, defaults)]
+    if not nodes:
+        raise failure(root.items["grid"], "an empty list: expected at least one grid.")
+    for setting in settings:
+        nodes = _with_setting(nodes, setting)
+    return tuple(_grid(node, exempt, builder) for node, exempt in nodes)
+
+
+def _defaults(root: Node) -> Node:
+    """What a grid has where it states nothing: `seeds` and `recipe` of the suite, over those of `defaults`."""
+    node = root.items.get("defaults") or Node({}, root.place)
+    check_words(node, DEFAULTS, what="key of defaults:")
+    recipe = over(node.items.get("recipe"), root.items.get("recipe"))
+    node = node if recipe is None else node.having("recipe", recipe)
+    return node if "seeds" in node.items or "seeds" not in root.items else node.having("seeds", root.items["seeds"])
+
+
+def _written_out(node: Node, defaults: Node) -> list[Node]:
+    """A grid with the defaults filled in, once for each row of its zips."""
+    zips = [(item, zip_rows(item)) for item in node.items["zip"].entries] if "zip" in node.items else []
+    if math.prod(len(rows) for _, rows in zips) > MAX_ZIP_ROWS:
+        raise failure(node.items["zip"], f"more than {MAX_ZIP_ROWS:,} rows in the product of zips.")
+    for item, _ in zips:
+        for key in item.items:
+            if key in node.items:
+                raise failure(item, f"'{key}' stands in the grid and in its zip: keep one.", key=key)
+    base = Node({**defaults.items, **node.items}, node.place, node.path, {**defaults.keys, **node.keys}).without("zip")
+    recipe = over(defaults.items.get("recipe"), node.items.get("recipe"))
+    base = base if recipe is None else base.having("recipe", recipe)
+    return [_row(base, [setting for row in rows for setting in row]) for rows in itertools.product(*(rows for _, rows in zips))]
+
+
+def _row(base: Node, settings: Sequence[Setting]) -> Node:
+    for setting in sorted(settings, key=lambda item: "." in item.path):  # whole axes first, then their parameters
+        base = _put(base, setting, [base])
+    return base
+
+
+def _put(grid: Node, setting: Setting, grids: Sequence[Node]) -> Node:
+    try:
+        changed = put(grid, setting)
+        if changed is None:
+            raise reject(setting, grids)
+    except InvalidValue as error:
+        raise failure(setting.node, error.problem) from None
+    return changed
+
+
+def _with_setting(nodes: Sequence[tuple[Node, bool]], setting: Setting) -> list[tuple[Node, bool]]:
+    """A command-line setting on every grid that has the parameter; an error if none has."""
+    try:
+        changed = [put(node, setting) for node, _ in nodes]
+    except InvalidValue as error:
+        raise failure(setting.node, error.problem) from None
+    if all(node is None for node in changed):
+        raise failure(setting.node, reject(setting, [node for node, _ in nodes]).problem)
+    return [(new if new is not None else old, exempt) for new, (old, exempt) in zip(changed, nodes, strict=True)]
+
+
+def _grid(node: Node, exempt: bool, builder: Builder) -> Grid:
+    axes: dict[str, Choice] = {}
+    for axis, kind in AXES.items():
+        given = node.items.get(axis)
+        if given is None and axis in ("imbalance", "method"):
+            given = Node("none", node.place, node.path)
+        if given is None:
+            names = ", ".join(registry.names(kind))
+            raise failure(node, f"no {axis}: state `{axis}:` in the grid or under `defaults`. Known: {names}.")
+        axes[axis] = plugin_choice(kind, given)
+    recipe = node.items.get("recipe") or Node({}, node.place, node.path)
+    if not isinstance(recipe.value, dict):
+        raise failure(recipe, f"expected a mapping such as `{{iterations: 1000, batch: 64}}`, found {shown(recipe.plain)}.")
+    grid = Grid(axes, recipe_choice(recipe), _seeds(node.items.get("seeds")), exempt)
+    _check(grid, builder)
+    return grid
+
+
+def _check(grid: Grid, builder: Builder) -> None:
+    """Build every alternative of every axis, so that a mistake is found when the suite is read."""
+    for axis, choice in grid.axes.items():
+        if choice.size <= MAX_CHECKED:
+            builder.plugins(AXES[axis], choice)
+    if grid.recipe.size <= MAX_CHECKED:
+        builder.recipes(grid.recipe)
+
+
+def _seeds(node: Node | None) -> Sequence[int]:
+    if node is None:
+        return range(1)
+    for entry in node.entries:
+        if isinstance(entry.value, bool) or not isinstance(entry.value, int):
+            raise failure(entry, f"expected how many seeds, or a list of whole numbers, found {shown(entry.plain)}.")
+    if isinstance(node.value, int):
+        if node.value < 1:
+            raise failure(node, f"expected at least 1 seed, found {node.value}.")
+        return range(node.value)
+    found = tuple(int(entry.plain) for entry in node.entries)
+    if not found or min(found) < 0 or len(set(found)) < len(found):
+        raise failure(node, f"expected a list of different seeds of 0 or more, found {shown(node.plain)}.")
+    return found

@@ -1,0 +1,139 @@
+"""Stages: the distinct pieces of work behind cells, content-addressed, so that work which two cells share stands in a plan once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmark.cells import Cell
+from benchmark.draw import planned_counts
+from benchmark.identity import canonical, digest
+from benchmark.methods import Adjust, Train
+from benchmark.records import DatasetInfo, Problem
+
+OPERATIONS = {"train": 1, "predict": 1, "adjust": 1}
+"""Version of each operation: raise one when its code changes what it computes (tests/golden/operations.json watches the code)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One piece of work with a result worth keeping. Its keys are made of what it computes and of its parent's keys, of nothing else."""
+
+    op: str
+    config: Mapping[str, Any]
+    """All that can change a number, as plain JSON."""
+    code: Mapping[str, str]
+    """Source keys of the plug-ins that take part."""
+    owner: str
+    """The method that asked for it: whose failure it is."""
+    parent: Stage | None = None
+
+    @functools.cached_property
+    def science_key(self) -> str:
+        """What is computed."""
+        return digest(canonical([self.op, self.config, self.parent.science_key if self.parent else None]))
+
+    @functools.cached_property
+    def all_code(self) -> Mapping[str, str]:
+        """Source keys of this stage and of those before it, with the versions of their operations."""
+        before = self.parent.all_code if self.parent else {}
+        return {**before, **self.code, f"operation:{self.op}": str(OPERATIONS[self.op])}
+
+    @functools.cached_property
+    def key(self) -> str:
+        """What is computed and what computes it: two stages of one key have the same result."""
+        return digest(self.science_key + canonical(self.all_code))
+
+    @property
+    def chain(self) -> tuple[Stage, ...]:
+        """From the first stage to this one."""
+        return (*(self.parent.chain if self.parent else ()), self)
+
+
+@dataclass(frozen=True, eq=False)
+class CellStages:
+    """A cell as work: its last stage, its identity and the counts it trains on."""
+
+    cell: Cell
+    last: Stage
+    fingerprint: str
+    class_names: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    sampled_counts: tuple[int, ...]
+
+    @functools.cached_property
+    def resolved(self) -> Mapping[str, Any]:
+        """The cell in full: what its science key is made of."""
+        return {**self.cell.config.doc, "seed": self.cell.seed, "fingerprint": self.fingerprint}
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Identity of the cell: science and code."""
+        return digest(canonical(self.resolved) + self.last.key)
+
+    @functools.cached_property
+    def config_key(self) -> str:
+        """Identity without the seed."""
+        return digest(canonical({**self.cell.config.doc, "fingerprint": self.fingerprint}))
+
+
+@dataclass
+class StageBuilder:
+    """Turns cells into stages; equal stages become one object."""
+
+    infos: Mapping[str, DatasetInfo]
+    """By the canonical text of the data set."""
+    _stages: dict[str, Stage] = field(default_factory=dict)
+
+    def build(self, cell: Cell) -> CellStages:
+        """The stages of one cell; InvalidValue where the imbalance or the method cannot do what is asked."""
+        config = cell.config
+        info = self.infos[config.dataset.text]
+        counts = planned_counts(config.dataset, info, config.imbalance, cell.seed)
+        size = sum(counts.train)
+        shape = info.shape
+        budget = (config.recipe.num_steps(size), config.recipe.batch, config.recipe.label_smoothing)
+        problem = Problem(counts.train, counts.class_names, shape, *budget)
+        stage: Stage | None = None
+        sampled = counts.train
+        for step in config.method.steps(problem):
+            if isinstance(step, Train):
+                sampled = step.class_counts or counts.train
+                stage = self._predict(self._train(cell, info, step, problem))
+            else:
+                assert stage is not None, "the first step of a method must train"
+                stage = self._adjust(stage, step)
+        assert stage is not None, f"method '{config.method.name}' has no steps"
+        return CellStages(cell, stage, info.fingerprint, counts.class_names, counts.train, sampled)
+
+    def _train(self, cell: Cell, info: DatasetInfo, step: Train, problem: Problem) -> Stage:
+        config = cell.config
+        sampled = step.class_counts or problem.class_counts
+        science = {
+            "dataset": config.dataset.doc,
+            "fingerprint": info.fingerprint,
+            "imbalance": config.imbalance.doc,
+            "seed": cell.seed,
+            "class_names": problem.class_names,
+            "class_counts": problem.class_counts,
+            "model": config.model.doc,
+            "recipe": config.recipe.doc,
+            "steps": config.recipe.num_steps(sum(sampled)),
+            "sampled": step.class_counts,
+            "loss": step.by.doc if step.own_loss else None,
+        }
+        parts = (config.dataset, config.imbalance, config.model, step.by, config.recipe.optimizer, config.recipe.schedule)
+        code = {name: key for part in parts for name, key in part.code.items()}
+        return self._one(Stage("train", science, code, step.by.name))
+
+    def _predict(self, trained: Stage) -> Stage:
+        return self._one(Stage("predict", {}, {}, trained.owner, trained))
+
+    def _adjust(self, stage: Stage, step: Adjust) -> Stage:
+        own = {name: key for name, key in step.by.code.items() if name == f"methods:{step.by.name}"}
+        return self._one(Stage("adjust", {"offset": step.offset}, own, step.by.name, stage))
+
+    def _one(self, stage: Stage) -> Stage:
+        return self._stages.setdefault(stage.key, stage)

@@ -1,0 +1,126 @@
+"""A table and its three written forms: CSV with raw values, Markdown and LaTeX as a reader sees them. Every text is escaped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from dataclasses import dataclass
+
+Value = str | int | float | None
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "–": "--",
+    "·": r"$\cdot$",
+    "†": r"$^\dagger$",
+    "…": r"\ldots{}",
+    "ρ": r"$\rho$",
+    **{char: f"\\{char}" for char in "_&%$#{}"},
+}
+_LATEX_SPECIAL = re.compile("|".join(map(re.escape, _LATEX)))
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~&$])")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; `unit` is shown beside it, and stands in the CSV header too."""
+
+    name: str
+    unit: str = ""
+    numeric: bool = False
+
+    @property
+    def heading(self) -> str:
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A value as it is read: its text, what it sorts by, and whether it stands out."""
+
+    text: str
+    sort: Value = None
+    mark: str = ""
+    """`best`, `tied` or nothing."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is read (`columns`, `rows`) and, one observation a row, what is computed with (`tidy_columns`, `tidy_rows`)."""
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Shown, ...], ...]
+    tidy_columns: tuple[Column, ...]
+    tidy_rows: tuple[tuple[Value, ...], ...]
+
+
+def number(value: float | None, places: int = 3) -> Shown:
+    """A number with so many decimals; a dash for none and NaN."""
+    if value is None or math.isnan(value):
+        return Shown("–", None)
+    return Shown(f"{value:.{places}f}".replace("-", "−"), value)
+
+
+def csv_text(table: Table) -> str:
+    """RFC 4180 with `\\n`; NaN and None are empty, numbers in Python's shortest exact form."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([column.heading for column in table.tidy_columns])
+    writer.writerows([[_raw(value) for value in row] for row in table.tidy_rows])
+    return buffer.getvalue()
+
+
+def _raw(value: Value) -> str | int | float:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return value
+
+
+def markdown_text(table: Table) -> str:
+    """A GitHub table under its caption; the best in bold."""
+    lines = [[escape_markdown(column.heading) for column in table.columns]]
+    lines.append(["---:" if column.numeric else "---" for column in table.columns])
+    lines += [[_markdown_cell(shown) for shown in row] for row in table.rows]
+    return f"{escape_markdown(table.caption)}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _markdown_cell(shown: Shown) -> str:
+    text = escape_markdown(shown.text)
+    return f"**{text}**" if shown.mark == "best" else f"{text} †" if shown.mark == "tied" else text
+
+
+def latex_text(table: Table) -> str:
+    """A booktabs table (`\\usepackage{booktabs}`); the best in bold."""
+    layout = "".join("r" if column.numeric else "l" for column in table.columns)
+    heading = " & ".join(escape_latex(column.heading) for column in table.columns)
+    lines = [" & ".join(map(_latex_cell, row)) + r" \\" for row in table.rows]
+    start = ["\\begin{table}", "\\centering", f"\\caption{{{escape_latex(table.caption)}}}", f"\\label{{tab:{table.name}}}"]
+    start += [f"\\begin{{tabular}}{{{layout}}}", "\\toprule", f"{heading} \\\\", "\\midrule"]
+    return "\n".join([*start, *lines, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
+
+
+def _latex_cell(shown: Shown) -> str:
+    text = escape_latex(shown.text)
+    text = f"{{{text}}}" if text.startswith("[") else text  # after `\\` a bracket would be read as an optional length
+    return f"\\textbf{{{text}}}" if shown.mark == "best" else f"{text}$^\\dagger$" if shown.mark == "tied" else text
+
+
+def escape_latex(text: str) -> str:
+    """Text as LaTeX prints it; line breaks become spaces."""
+    return _LATEX_SPECIAL.sub(lambda found: _LATEX[found[0]], " ".join(text.split()))
+
+
+def escape_markdown(text: str) -> str:
+    """Text as GitHub's Markdown prints it inside a table; line breaks become spaces."""
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -1,0 +1,118 @@
+"""The draw: paired, nested, exact; and resampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark import registry
+from benchmark.draw import draw, planned_counts, resample
+from benchmark.errors import DataError, InvalidValue
+from benchmark.records import DatasetInfo, Images
+
+COUNTS, TESTS = (40, 60, 50), (10, 12, 14)
+
+
+def images() -> Images:
+    labels = np.concatenate([np.repeat(np.arange(3), COUNTS), np.repeat(np.arange(3), TESTS)]).astype(np.int64)
+    return Images(np.zeros((len(labels), 1, 2, 2), np.uint8), labels, sum(COUNTS), ("a", "b", "c"))
+
+
+INFO = DatasetInfo("f", (1, 2, 2), ("a", "b", "c"), COUNTS, TESTS)
+
+
+def dataset(**options):
+    return registry.build("datasets", {"digits": {"train_fraction": None, **options}})
+
+
+def imbalance(spec):
+    return registry.build("imbalances", spec)
+
+
+def parts(data, spec, seed=0):
+    return draw(data, INFO, images(), imbalance(spec), seed)
+
+
+def test_nothing_asked_keeps_the_official_split():
+    split = parts(dataset(), "none")
+    assert np.array_equal(split.train, np.arange(150))
+    assert np.array_equal(split.test, np.arange(150, 186))
+    assert len(split.validation) == 0
+
+
+@given(st.integers(0, 5), st.sampled_from([1.0, 2.0, 3.5, 10.0]), st.sampled_from([0.0, 0.2]), st.sampled_from([None, 30]))
+def test_drawn_counts_are_the_planned_ones(seed, ratio, validation, cap):
+    data, unbalanced = dataset(validation=validation, cap=cap), imbalance({"linear": {"ratio": ratio}})
+    counts = planned_counts(data, INFO, unbalanced, seed)
+    split = draw(data, INFO, images(), unbalanced, seed)
+    for part in ("train", "validation", "test"):
+        rows = getattr(split, part)
+        assert tuple(np.bincount(split.labels_N[rows], minlength=3)) == getattr(counts, part)
+    everything = np.concatenate([split.train, split.validation, split.test])
+    assert len(set(everything.tolist())) == len(everything)
+    assert split.train.max() < 150 <= split.test.min()
+
+
+@given(st.integers(0, 20), st.sampled_from(["lowest", "random"]))
+def test_a_larger_ratio_keeps_a_subset(seed, classes):
+    kept = [set(parts(dataset(), {"step": {"ratio": r, "minority": 0.4, "classes": classes}}, seed).train.tolist()) for r in (1, 2, 5, 20)]
+    assert all(small <= large for large, small in zip(kept, kept[1:], strict=False))
+
+
+def test_seeds_draw_different_images_and_the_same_again():
+    spec = {"step": {"ratio": 10, "minority": 0.4}}
+    draws = [tuple(parts(dataset(), spec, seed).train) for seed in (0, 1, 0)]
+    assert draws[0] == draws[2] != draws[1]
+
+
+def test_resplit_pools_and_splits_each_class():
+    split = parts(dataset(train_fraction=0.5), "none")
+    assert tuple(np.bincount(split.labels_N[split.train])) == (25, 36, 32)
+    assert tuple(np.bincount(split.labels_N[split.test])) == (25, 36, 32)
+
+
+def test_class_subset_is_relabelled_in_the_order_asked_for():
+    split = parts(dataset(classes=["c", 0]), "none")
+    labels = images().labels_N
+    assert set(split.labels_N[labels == 2]) == {0}
+    assert set(split.labels_N[labels == 0]) == {1}
+    assert set(split.labels_N[labels == 1]) == {-1}
+    assert len(split.train) == 90
+
+
+def test_validation_leaves_every_class_a_training_image():
+    counts = planned_counts(dataset(validation=0.5), INFO, imbalance({"counts": {"keep": [2, 3, 40]}}), 0)
+    assert (counts.train, counts.validation) == ((1, 1, 20), (1, 2, 20))
+
+
+def test_no_test_part_is_an_error_that_names_the_remedy():
+    info = DatasetInfo("f", (1, 2, 2), ("a", "b"), (5, 5), (0, 0))
+    with pytest.raises(DataError, match="train_fraction"):
+        planned_counts(dataset(), info, imbalance("none"), 0)
+
+
+@pytest.mark.parametrize("classes", [["a", "d"], [0, 7], ["a", "a"], ["a"]])
+def test_wrong_class_subsets(classes):
+    with pytest.raises(InvalidValue):
+        parts(dataset(classes=classes), "none")
+
+
+@settings(deadline=None)  # the first call imports imbalanced-learn
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=5), st.data())
+def test_resampling_hits_its_target_keeps_originals_and_repeats_nothing_when_it_drops(have, data):
+    target = tuple(data.draw(st.integers(1, 40)) for _ in have)
+    labels = np.repeat(np.arange(len(have)), have).astype(np.int64)
+    chosen = resample(labels, target, "x")
+    assert tuple(np.bincount(labels[chosen], minlength=len(have))) == target
+    for label, (before, after) in enumerate(zip(have, target, strict=True)):
+        own = chosen[labels[chosen] == label]
+        assert len(set(own.tolist())) == min(before, after) if after <= before else set(np.flatnonzero(labels == label)) <= set(own.tolist())
+
+
+def test_resampling_depends_on_its_parts():
+    labels = np.repeat([0, 1], [50, 5]).astype(np.int64)
+    one, same, other = (resample(labels, (50, 50), part) for part in ("a", "a", "b"))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
