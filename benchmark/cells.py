@@ -35,6 +35,11 @@ class Configuration:
         return {item.name: getattr(self, item.name).doc for item in dataclasses.fields(self)}
 
     @functools.cached_property
+    def science(self) -> Mapping[str, Any]:
+        """`doc` without places: what identity is made of."""
+        return {**self.doc, "dataset": self.dataset.science}
+
+    @functools.cached_property
     def attributes(self) -> Mapping[str, Attribute]:
         """Flat and dotted, for rules, tables and filters: `method` is the name, `imbalance.ratio` its parameter."""
         found: dict[str, Attribute] = {}

@@ -63,7 +63,8 @@ def _download(class_name: str, root: Path) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             getattr(torchvision.datasets, class_name)(root, download=True)
     except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong checksum is a RuntimeError
+        reason = str(error).strip()
         raise DataError(
-            f"{class_name} could not be downloaded: {error}\nCheck the network and fetch again, or copy the files from another machine "
+            f"{class_name} could not be downloaded: {reason}\nCheck the network and fetch again, or copy the files from another machine "
             "and set SKEWBENCH_DATA to their folder."
         ) from error

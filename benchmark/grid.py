@@ -11,11 +11,11 @@ from benchmark.cells import Attribute, Cell, Configuration
 from benchmark.datasets import Dataset
 from benchmark.errors import UserError
 from benchmark.imbalances import Imbalance
-from benchmark.language import AXES
+from benchmark.language.keys import AXES
 from benchmark.methods import Method
 from benchmark.models import Model
 from benchmark.recipe import Recipe
-from benchmark.rules import Rule, Selector, command_line_selector, reason
+from benchmark.language.rules import Rule, Selector, command_line_selector, reason
 from benchmark.spec import Grid, Suite
 
 Parts = tuple[Dataset, Imbalance, Method, Model, Recipe]

@@ -14,12 +14,14 @@ from benchmark.registry import parameter, parameters_of
 from benchmark.schedules import Schedule
 from benchmark.schedules.constant import Constant
 
+DEFAULT_ITERATIONS = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Optimizer, schedule, budget, batch and regularisation. A budget is in iterations, equal for every method, unless `epochs` is given."""
 
-    optimizer: Optimizer = parameter(SGD(), doc="optimizer with its parameters")
+    optimizer: Optimizer = parameter(SGD(momentum=0.9, nesterov=False), doc="optimizer with its parameters")
     schedule: Schedule = parameter(Constant(), doc="learning-rate schedule with its parameters")
     iterations: int | None = parameter(None, doc="training steps, the same for every method (1000 if neither this nor epochs is given)", low=1)
     epochs: float | None = parameter(None, doc="instead of iterations: passes over the method's own (sampled) training set", above=0)
@@ -30,18 +32,20 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.iterations is not None and self.epochs is not None:
             raise InvalidValue("expected `iterations` or `epochs` in a recipe, found both: choose one.")
+        if self.epochs is None:
+            object.__setattr__(self, "iterations", self.iterations or DEFAULT_ITERATIONS)  # frozen: the budget is spelled out once, here
 
     def num_steps(self, num_images: int) -> int:
         """Training steps for a training set of `num_images` (after sampling)."""
-        if self.epochs is None:
-            return self.iterations or 1000
+        if self.iterations is not None:
+            return self.iterations
+        assert self.epochs is not None
         return max(1, round(self.epochs * num_images / self.batch))
 
     @functools.cached_property
     def doc(self) -> dict[str, Any]:
-        """Every field as plain JSON, the default budget spelled out."""
-        found = parameters_of(self)
-        return found if self.epochs is not None else found | {"iterations": self.iterations or 1000}
+        """Every field as plain JSON."""
+        return parameters_of(self)
 
     @functools.cached_property
     def text(self) -> str:

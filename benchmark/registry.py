@@ -16,6 +16,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+import types
 import typing
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path as FilePath
@@ -46,6 +47,11 @@ class Plugin:
         return {self.name: parameters_of(self)}
 
     @functools.cached_property
+    def science(self) -> Mapping[str, Any]:
+        """`doc` without the parameters that say where something lies rather than what it is: what identity is made of."""
+        return {self.name: parameters_of(self, identity=True)}
+
+    @functools.cached_property
     def text(self) -> str:
         """The canonical form of `doc`."""
         return canonical(self.doc)
@@ -72,9 +78,13 @@ def parameter(
     above: float | None = None,
     choices: tuple[Any, ...] | None = None,
     log: bool = False,
+    identity: bool = True,
 ) -> Any:
-    """A field of a plug-in: its default, one line of explanation, and the range that is accepted (ends included; `above` is not)."""
-    meta = {"doc": doc, "low": low, "high": high, "above": above, "choices": choices, "log": log}
+    """A field of a plug-in: its default, one line of explanation, and the range that is accepted (ends included; `above` is not).
+
+    `identity=False` is for a place (a folder): results do not depend on it, so moving it re-runs nothing.
+    """
+    meta = {"doc": doc, "low": low, "high": high, "above": above, "choices": choices, "log": log, "place": not identity}
     return dataclasses.field(default=default, metadata={k: v for k, v in meta.items() if v is not None and v is not False})
 
 
@@ -178,7 +188,7 @@ def _convert(value: Any, hint: Any, item: dataclasses.Field[Any], what: str, pat
     kind = plugin_kind(hint)
     if kind is not None and (value is not None or type(None) not in typing.get_args(hint)):
         return build(kind, value, path=path)
-    if isinstance(value, bool) and hint in (int, float):
+    if isinstance(value, bool) and {int, float} & _parts(hint) and bool not in _parts(hint):
         raise InvalidValue(f"expected {_wanted(hint)} for '{item.name}', found {str(value).lower()}.", path=path)
     try:
         converted = _adapter(hint).validate_python(value)
@@ -193,9 +203,16 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
 
 
+def _parts(hint: Any) -> set[Any]:
+    """A type, or the members of a union, None left out."""
+    found = set(typing.get_args(hint)) if isinstance(hint, types.UnionType) else {hint}
+    return found - {type(None)}
+
+
 def _wanted(hint: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
-    return words.get(hint, str(hint).replace("typing.", ""))
+    parts = _parts(hint)
+    return words[parts.pop()] if len(parts) == 1 and parts <= words.keys() else str(hint).replace("typing.", "")
 
 
 def _check_range(value: Any, item: dataclasses.Field[Any], what: str, path: Path) -> None:
@@ -213,15 +230,16 @@ def _check_range(value: Any, item: dataclasses.Field[Any], what: str, path: Path
             raise InvalidValue(f"expected {words} {bound} for '{item.name}' of {what}, found {value}.", path=path)
 
 
-def parameters_of(instance: Any) -> dict[str, Any]:
-    """The fields of a dataclass as plain JSON values, plug-ins among them as their `doc`."""
-    return {item.name: plain(getattr(instance, item.name)) for item in dataclasses.fields(instance)}
+def parameters_of(instance: Any, *, identity: bool = False) -> dict[str, Any]:
+    """The fields of a dataclass as plain JSON values, plug-ins among them as their `doc`; with `identity` as their `science`."""
+    wanted = [item.name for item in dataclasses.fields(instance) if not (identity and item.metadata.get("place"))]
+    return {name: plain(getattr(instance, name), identity=identity) for name in wanted}
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, *, identity: bool = False) -> Any:
     """A parameter's value as JSON knows it."""
     if isinstance(value, Plugin):
-        return value.doc
+        return value.science if identity else value.doc
     if dataclasses.is_dataclass(value):
         return parameters_of(value)
     if isinstance(value, Mapping):

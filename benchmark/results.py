@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.evaluate import metric_infos, score
+from benchmark.identity import canonical, digest
 from benchmark.ledger import Ledger, StageRow
 from benchmark.metrics import Metric
 from benchmark.plan import Plan, PlannedCell
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
 def unfinished(suite: str, planned: PlannedCell) -> CellResult:
     """A cell without a result: not run yet, or skipped by a rule."""
-    work, config = planned.work, planned.cell.config
-    if work is None:
-        return CellResult(suite, "", "", config.attributes, planned.cell.seed, "skipped", planned.reason)
-    return _base(suite, work)
+    if planned.work is not None:
+        return _base(suite, planned.work)
+    config, seed = planned.cell.config, planned.cell.seed
+    config_key = digest(canonical(config.doc))  # no data fingerprint: the data of a skipped cell is never looked at
+    return CellResult(suite, digest(f"{config_key} {seed}"), config_key, config.attributes, seed, "skipped", planned.reason)
 
 
 def _base(suite: str, work: CellStages) -> CellResult:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from concurrent.futures import as_completed
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmark.datasets._decode import executor
+from benchmark.datasets._decode import in_parallel, reporter
 from benchmark.datasets._pixels import BrokenImage, Header, probe
 from benchmark.datasets._tree import Tree, guess_parts, scan
 from benchmark.errors import UserError, shown
@@ -24,6 +23,7 @@ _RATIO, _FEWEST = 10, 5
 """The step ratio to aim at, and the images that it must leave a rare class."""
 _SHOWN = 10
 _NAMED = 6
+_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,12 @@ def quoted(text: str) -> str:
 
 def _head(report: FolderReport) -> str:
     classes = ", ".join(f"{quoted(report.class_names[label])} {report.train_counts[label]}" for label in _by_size(report)[:_NAMED])
+    train, test = sum(report.train_counts), sum(report.test_counts)
     lines = [
-        f"{len(report.class_names)} classes, {sum(report.train_counts)} training and {sum(report.test_counts)} test images; {_layout(report)}.",
+        f"{len(report.class_names)} classes; {_layout(report)}; images: {train} to train, {test} to test.",
         f"Training images: {classes}{', …' * (len(report.class_names) > _NAMED)}.",
     ]
-    lines += [f"{len(report.broken)} broken files: mend or remove them before the first run."] if report.broken else []
+    lines += [f"Broken files: {len(report.broken)}. Mend or remove them before the first run."] if report.broken else []
     return "".join(f"# {line}\n" for line in lines)
 
 
@@ -154,12 +155,14 @@ def _layout(report: FolderReport) -> str:
 
 
 def _class_lines(report: FolderReport) -> list[str]:
-    """The largest classes first."""
-    order = sorted(range(len(report.class_names)), key=lambda label: -report.train_counts[label])
-    lines = [
-        f"  {quoted(report.class_names[label])}: {report.train_counts[label]} train, {report.test_counts[label]} test" for label in order
-    ]
+    names, train, test = report.class_names, report.train_counts, report.test_counts
+    lines = [f"  {quoted(names[label])}: {train[label]} train, {test[label]} test" for label in _by_size(report)]
     return [*lines[:_SHOWN], *_more(len(lines), "classes")]
+
+
+def _by_size(report: FolderReport) -> list[int]:
+    """Labels, the largest class first."""
+    return sorted(range(len(report.class_names)), key=lambda label: -report.train_counts[label])
 
 
 def _more(number: int, what: str) -> list[str]:
@@ -179,16 +182,14 @@ class _Probed:
 def _probe_all(tree: Tree) -> tuple[list[Header], list[str]]:
     headers: list[Header] = []
     broken: list[str] = []
-    for found in _probed([str(tree.root / file.path) for file in tree.files]):
+    paths = [str(tree.root / file.path) for file in tree.files]
+    report = reporter(tree.root, len(paths))
+    chunks = [paths[first : first + _CHUNK] for first in range(0, len(paths), _CHUNK)]
+    for found in in_parallel(_probe_some, chunks, num_files=len(paths)):
         headers += found.headers
         broken += found.broken
+        report(len(found.headers) + len(found.broken))
     return headers, broken
-
-
-def _probed(paths: list[str]) -> Iterator[_Probed]:
-    with executor(len(paths)) as pool:
-        for future in as_completed([pool.submit(_probe_some, paths[first : first + 64]) for first in range(0, len(paths), 64)]):
-            yield future.result()
 
 
 def _probe_some(paths: list[str]) -> _Probed:

@@ -1,6 +1,6 @@
 """The suite language as a JSON Schema, so that editors complete and check suites: `python -m benchmark.schema > suites/schema.json`.
 
-It is made from the words in `benchmark.language` and from the parameters of every plug-in that is known when it runs.
+It is made from the words in `benchmark.language.keys` and from the parameters of every plug-in that is known when it runs.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from benchmark import registry
-from benchmark.language import AXES, CONSTRAINT, DEFAULTS, EXCLUDE, GRID, MAX_NAME, NAME_PATTERN, TOP, Shape, Word
+from benchmark.language.keys import AXES, CONSTRAINT, DEFAULTS, EXCLUDE, GRID, MAX_NAME, NAME_PATTERN, TOP, Shape, Word
 from benchmark.recipe import Recipe
-from benchmark.rules import attribute_names
+from benchmark.language.rules import attribute_names
 
 Schema = dict[str, Any]
 _VALUE: Schema = {"type": ["string", "number", "boolean", "null"]}
@@ -36,6 +36,7 @@ def suite_schema() -> Schema:
             "recipe": _fields(Recipe),
             "gridItem": _words(GRID),
             "when": _when(),
+            "condition": _one_or_more(_VALUE),
         },
     }
 
@@ -76,7 +77,7 @@ def _metrics() -> Schema:
 def _zip() -> Schema:
     lists: Schema = {"type": "array", "minItems": 1}
     paths = r"^(dataset|imbalance|method|model|recipe)(\.[A-Za-z0-9_]+)+$"
-    axes = {key: lists for key in (*AXES, "seeds", "recipe")}
+    axes = dict.fromkeys((*AXES, "seeds", "recipe"), lists)
     return _one_or_more(
         {
             "type": "object",
@@ -108,8 +109,8 @@ def _when() -> Schema:
     return {
         "type": "object",
         "minProperties": 1,
-        "properties": {name: _one_or_more(_VALUE) for name in attribute_names()},
-        "patternProperties": {r"^[a-z]+(\.[a-z0-9_]+){2,}$": _one_or_more(_VALUE)},
+        "properties": dict.fromkeys(attribute_names(), _ref("condition")),
+        "patternProperties": {r"^[a-z]+(\.[a-z0-9_]+){2,}$": _ref("condition")},
         "additionalProperties": False,
     }
 

@@ -10,19 +10,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark import registry
-from benchmark.choices import Builder, Choice, plugin_choice, recipe_choice
-from benchmark.document import display, parse, read_file
+from benchmark.language.choices import Builder, Choice, plugin_choice, recipe_choice
+from benchmark.language.document import display, parse, read_file
 from benchmark.errors import InvalidValue, shown, unknown
-from benchmark.language import AXES, CONSTRAINT, DEFAULT_METRICS, DEFAULTS, EXCLUDE, GRID, MAX_NAME, NAME_PATTERN, TOP, Word
-from benchmark.located import Node, Place, SuiteError, failure, located
+from benchmark.language.keys import AXES, CONSTRAINT, DEFAULT_METRICS, DEFAULTS, EXCLUDE, GRID, MAX_NAME, NAME_PATTERN, TOP, Word
+from benchmark.language.located import Node, Place, SuiteError, failure, located
 from benchmark.metrics import Metric
-from benchmark.parents import extended, find, shipped
-from benchmark.rules import Rule, Selector, selector
-from benchmark.settings import Setting, over, parse_setting, put, reject, zip_rows
+from benchmark.language.parents import extended, find, shipped
+from benchmark.language.rules import Rule, Selector, selector
+from benchmark.language.settings import Setting, over, parse_setting, put, reject, zip_rows
 
 MAX_ZIP_ROWS = 10_000
-MAX_CHECKED = 10_000
-"""Alternatives of one axis up to which they are all built, and so checked, when the suite is read."""
+MAX_ZIP_VALUES = 1_000_000
+"""Rows of zips times values of the grid that each row writes out again."""
+MAX_CHECKED = 200_000
+"""Cells up to which every alternative is built, and so checked, when the suite is read; above it when the suite is expanded."""
 _TOP_SETTINGS = ("question", "metrics", "baseline")
 
 __all__ = ["Grid", "Suite", "SuiteError", "read_suite", "shipped"]
@@ -96,6 +98,8 @@ def _suite(root: Node, path: Path, text: str, given: Sequence[str]) -> Suite:
 
 def check_words(node: Node, words: Mapping[str, Word], *, what: str, required: Sequence[str] = ()) -> None:
     """Refuse anything but a mapping with known keys and all required ones."""
+    if node.value is None:
+        raise failure(node, f"expected a mapping with the keys {', '.join(words)}, found nothing.")
     if not isinstance(node.value, dict):
         colon = " A key needs a space after its colon." if isinstance(node.value, str) and ":" in node.value else ""
         raise failure(node, f"expected a mapping with the keys {', '.join(words)}, found {shown(node.plain)}.{colon}")
@@ -183,7 +187,11 @@ def _grids(root: Node, settings: Sequence[Setting], builder: Builder) -> tuple[G
         raise failure(root.items["grid"], "an empty list: expected at least one grid.")
     for setting in settings:
         nodes = _with_setting(nodes, setting)
-    return tuple(_grid(node, exempt, builder) for node, exempt in nodes)
+    grids = tuple(_grid(node, exempt) for node, exempt in nodes)
+    if sum(grid.size for grid in grids) <= MAX_CHECKED:
+        for grid in grids:
+            _check(grid, builder)
+    return grids
 
 
 def _defaults(root: Node) -> Node:
@@ -198,8 +206,7 @@ def _defaults(root: Node) -> Node:
 def _written_out(node: Node, defaults: Node) -> list[Node]:
     """A grid with the defaults filled in, once for each row of its zips."""
     zips = [(item, zip_rows(item)) for item in node.items["zip"].entries] if "zip" in node.items else []
-    if math.prod(len(rows) for _, rows in zips) > MAX_ZIP_ROWS:
-        raise failure(node.items["zip"], f"more than {MAX_ZIP_ROWS:,} rows in the product of zips.")
+    _limit_zips(node, math.prod(len(rows) for _, rows in zips))
     for item, _ in zips:
         for key in item.items:
             if key in node.items:
@@ -208,6 +215,13 @@ def _written_out(node: Node, defaults: Node) -> list[Node]:
     recipe = over(defaults.items.get("recipe"), node.items.get("recipe"))
     base = base if recipe is None else base.having("recipe", recipe)
     return [_row(base, [setting for row in rows for setting in row]) for rows in itertools.product(*(rows for _, rows in zips))]
+
+
+def _limit_zips(node: Node, num_rows: int) -> None:
+    if num_rows > MAX_ZIP_ROWS or (num_rows > 1 and num_rows * node.num_values > MAX_ZIP_VALUES):
+        raise failure(
+            node.items["zip"], f"{num_rows:,} rows in the product of zips are too many for a grid of this size: use axes instead."
+        )
 
 
 def _row(base: Node, settings: Sequence[Setting]) -> Node:
@@ -237,7 +251,7 @@ def _with_setting(nodes: Sequence[tuple[Node, bool]], setting: Setting) -> list[
     return [(new if new is not None else old, exempt) for new, (old, exempt) in zip(changed, nodes, strict=True)]
 
 
-def _grid(node: Node, exempt: bool, builder: Builder) -> Grid:
+def _grid(node: Node, exempt: bool) -> Grid:
     axes: dict[str, Choice] = {}
     for axis, kind in AXES.items():
         given = node.items.get(axis)
@@ -250,18 +264,14 @@ def _grid(node: Node, exempt: bool, builder: Builder) -> Grid:
     recipe = node.items.get("recipe") or Node({}, node.place, node.path)
     if not isinstance(recipe.value, dict):
         raise failure(recipe, f"expected a mapping such as `{{iterations: 1000, batch: 64}}`, found {shown(recipe.plain)}.")
-    grid = Grid(axes, recipe_choice(recipe), _seeds(node.items.get("seeds")), exempt)
-    _check(grid, builder)
-    return grid
+    return Grid(axes, recipe_choice(recipe), _seeds(node.items.get("seeds")), exempt)
 
 
 def _check(grid: Grid, builder: Builder) -> None:
     """Build every alternative of every axis, so that a mistake is found when the suite is read."""
     for axis, choice in grid.axes.items():
-        if choice.size <= MAX_CHECKED:
-            builder.plugins(AXES[axis], choice)
-    if grid.recipe.size <= MAX_CHECKED:
-        builder.recipes(grid.recipe)
+        builder.plugins(AXES[axis], choice)
+    builder.recipes(grid.recipe)
 
 
 def _seeds(node: Node | None) -> Sequence[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.cells import Cell
-from benchmark.draw import planned_counts
+from benchmark.draw import Counts, planned_counts
 from benchmark.identity import canonical, digest
 from benchmark.methods import Adjust, Train
 from benchmark.records import DatasetInfo, Problem
@@ -23,17 +23,19 @@ class Stage:
 
     op: str
     config: Mapping[str, Any]
-    """All that can change a number, as plain JSON."""
+    """All that is needed to compute it, as plain JSON."""
     code: Mapping[str, str]
     """Source keys of the plug-ins that take part."""
     owner: str
     """The method that asked for it: whose failure it is."""
     parent: Stage | None = None
+    science: Mapping[str, Any] | None = None
+    """`config` without places, where it names any: all that can change a number."""
 
     @functools.cached_property
     def science_key(self) -> str:
         """What is computed."""
-        return digest(canonical([self.op, self.config, self.parent.science_key if self.parent else None]))
+        return digest(canonical([self.op, self.science or self.config, self.parent.science_key if self.parent else None]))
 
     @functools.cached_property
     def all_code(self) -> Mapping[str, str]:
@@ -66,7 +68,7 @@ class CellStages:
     @functools.cached_property
     def resolved(self) -> Mapping[str, Any]:
         """The cell in full: what its science key is made of."""
-        return {**self.cell.config.doc, "seed": self.cell.seed, "fingerprint": self.fingerprint}
+        return {**self.cell.config.science, "seed": self.cell.seed, "fingerprint": self.fingerprint}
 
     @functools.cached_property
     def key(self) -> str:
@@ -76,7 +78,7 @@ class CellStages:
     @functools.cached_property
     def config_key(self) -> str:
         """Identity without the seed."""
-        return digest(canonical({**self.cell.config.doc, "fingerprint": self.fingerprint}))
+        return digest(canonical({**self.cell.config.science, "fingerprint": self.fingerprint}))
 
 
 @dataclass
@@ -86,12 +88,13 @@ class StageBuilder:
     infos: Mapping[str, DatasetInfo]
     """By the canonical text of the data set."""
     _stages: dict[str, Stage] = field(default_factory=dict)
+    _counts: dict[tuple[str, str, int], Counts] = field(default_factory=dict)
 
     def build(self, cell: Cell) -> CellStages:
         """The stages of one cell; InvalidValue where the imbalance or the method cannot do what is asked."""
         config = cell.config
         info = self.infos[config.dataset.text]
-        counts = planned_counts(config.dataset, info, config.imbalance, cell.seed)
+        counts = self._planned_counts(cell, info)
         size = sum(counts.train)
         shape = info.shape
         budget = (config.recipe.num_steps(size), config.recipe.batch, config.recipe.label_smoothing)
@@ -108,10 +111,18 @@ class StageBuilder:
         assert stage is not None, f"method '{config.method.name}' has no steps"
         return CellStages(cell, stage, info.fingerprint, counts.class_names, counts.train, sampled)
 
+    def _planned_counts(self, cell: Cell, info: DatasetInfo) -> Counts:
+        """Counts depend on data set, imbalance and seed alone: worked out once for all methods and models."""
+        dataset, imbalance = cell.config.dataset, cell.config.imbalance
+        key = (dataset.text, imbalance.text, cell.seed)
+        if key not in self._counts:
+            self._counts[key] = planned_counts(dataset, info, imbalance, cell.seed)
+        return self._counts[key]
+
     def _train(self, cell: Cell, info: DatasetInfo, step: Train, problem: Problem) -> Stage:
         config = cell.config
         sampled = step.class_counts or problem.class_counts
-        science = {
+        needs = {
             "dataset": config.dataset.doc,
             "fingerprint": info.fingerprint,
             "imbalance": config.imbalance.doc,
@@ -126,7 +137,8 @@ class StageBuilder:
         }
         parts = (config.dataset, config.imbalance, config.model, step.by, config.recipe.optimizer, config.recipe.schedule)
         code = {name: key for part in parts for name, key in part.code.items()}
-        return self._one(Stage("train", science, code, step.by.name))
+        science = {**needs, "dataset": config.dataset.science}
+        return self._one(Stage("train", needs, code, step.by.name, science=science))
 
     def _predict(self, trained: Stage) -> Stage:
         return self._one(Stage("predict", {}, {}, trained.owner, trained))

@@ -34,7 +34,9 @@ def class_counts(summary: Summary) -> Drawing | None:
     handles = {text: line for axes in panels.panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     panels.figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3)
     alt = "; ".join(f"{name}: {', '.join(map(str, next(iter(cells.values())).class_counts))} images" for name, cells in shown.items())
-    caption = "Bars: training images per class after the imbalance, at the lowest seed. Marks: after the sampling of the methods that change it."
+    caption = (
+        "Bars: training images per class after the imbalance, at the lowest seed. Marks: after the sampling of the methods that change it."
+    )
     return Drawing("class_counts", "Class counts", alt, caption + capped("imbalances", len(shown), len(found)), panels.figure)
 
 
@@ -64,7 +66,7 @@ def confusion(summary: Summary) -> Drawing | None:
     image = None
     for axes, (entry, matrix) in zip(panels.panels, shown, strict=True):
         image = axes.imshow(matrix, vmin=0, vmax=1, cmap="Blues", interpolation="nearest")
-        image.cmap.set_bad("#eeeeee")
+        axes.set_facecolor("#e0e0e0")  # shows where a row is NaN
         title = entry.row if len(summary.conditions) == 1 else f"{cut(entry.row, limit=26)}\n{cut(entry.condition, limit=26)}"
         axes.set_title(title, fontsize=7.5)
         axes.tick_params(labelsize=6, length=2)
@@ -85,8 +87,9 @@ def mean_confusion(cells: Sequence[CellResult]) -> NDArray[np.float64] | None:
     totals = [matrix.sum(axis=1, keepdims=True) for matrix in counts]
     shares = [np.divide(m, t, out=np.full_like(m, np.nan), where=t > 0) for m, t in zip(counts, totals, strict=True)]
     known = np.isfinite(shares).sum(axis=0)
-    total = np.nansum(shares, axis=0)
-    return np.divide(total, known, out=np.full_like(total, np.nan), where=known > 0)
+    total: NDArray[np.float64] = np.nansum(shares, axis=0)
+    mean: NDArray[np.float64] = np.divide(total, known, out=np.full_like(total, np.nan), where=known > 0)
+    return mean
 
 
 def _diagonal(matrix: NDArray[np.float64]) -> str:
@@ -110,7 +113,9 @@ def per_class(summary: Summary, metric: str) -> Drawing | None:
             at, width = summary.rows.index(entry.row), 0.84 / len(entries)
             means = [entry.parts[key].mean if key in entry.parts else np.nan for key in keys]
             left = np.arange(len(keys)) - 0.42 + width * (place + 0.5)
-            axes.bar(left, means, width * 0.92, color=color(at), label=cut(entry.row, limit=44), hatch=("", "///", "...")[at // len(PALETTE) % 3])
+            axes.bar(
+                left, means, width * 0.92, color=color(at), label=cut(entry.row, limit=44), hatch=("", "///", "...")[at // len(PALETTE) % 3]
+            )
         axes.set_title(cut(name, limit=60), loc="left")
         axes.set_ylabel(metric)
         axes.grid(axis="y")

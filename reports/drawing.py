@@ -62,7 +62,7 @@ class Drawing:
 
 def style() -> Any:
     """The settings under which figures are made and written, as a context."""
-    return matplotlib.rc_context(_STYLE)
+    return matplotlib.rc_context(_STYLE)  # type: ignore[arg-type]  # the keys' type is a list of 300 names
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from reports.drawing import FAINT, INK, MAX_PANELS, PALETTE, Drawing, capped, co
 
 def build_figures(results: SuiteResults, summary: Summary) -> list[Drawing]:
     """Every figure that the results have something for. Call within `drawing.style()`."""
+    if not summary.coverage.ok:
+        return []
     made: list[Drawing | None] = [class_counts(summary), confusion(summary), curves(summary)]
     if results.metrics:
         main = results.metrics[0].name
@@ -39,7 +41,9 @@ def scores(summary: Summary, metric: str) -> Drawing | None:
             axes.plot(seeds, [summary.rows.index(entry.row)] * len(seeds), "o", markersize=2.5, color=FAINT, alpha=0.6, linewidth=0)
             _interval(axes, summary.rows.index(entry.row), entry.scores[metric].mean, best=entry.scores[metric].standing == "best")
         _rows_axis(axes, summary.rows, name, metric, named=panels.is_left(index))
-    alt = "; ".join(f"{name}: " + ", ".join(f"{e.row} {shown_mean(e.scores[metric].mean)}" for e in entries) for name, entries in shown.items())
+    alt = "; ".join(
+        f"{name}: " + ", ".join(f"{e.row} {shown_mean(e.scores[metric].mean)}" for e in entries) for name, entries in shown.items()
+    )
     caption = "Dot: mean over seeds; bar: 95 % t interval; small grey dots: single seeds; orange square: best mean."
     return Drawing("metric", f"{metric} by method", alt, caption + capped("conditions", len(shown), len(found)), panels.figure)
 
@@ -65,9 +69,11 @@ def differences(summary: Summary, metric: str) -> Drawing | None:
             _interval(axes, rows.index(entry.row), change, best=False)
         _rows_axis(axes, rows, name, f"Δ {metric} to {summary.baseline}", named=panels.is_left(index))
     alt = "; ".join(
-        f"{name}: " + ", ".join(f"{e.row} {shown_difference(e.scores[metric].difference)}" for e in entries) for name, entries in shown.items()
+        f"{name}: " + ", ".join(f"{e.row} {shown_difference(e.scores[metric].difference)}" for e in entries)
+        for name, entries in shown.items()
     )
-    caption = "Dot: mean of the paired differences; bar: 95 % t interval; small grey dots: single seeds. A bar that crosses 0 shows no difference."
+    caption = "Dot: mean of the paired differences; bar: 95 % t interval; small grey dots: single seeds. "
+    caption += "Where a bar crosses 0 the two are not told apart."
     title = f"Δ {metric} to {summary.baseline}"
     return Drawing("differences", title, alt, caption + capped("conditions", len(shown), len(found)), panels.figure)
 
@@ -114,7 +120,9 @@ def curves(summary: Summary) -> Drawing | None:
     panels.figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3)
     ends = ((names[0], name, points[-1][1]) for name, lines in shown.items() for points, names in lines.items())
     alt = "Last training loss: " + ", ".join(f"{row} under {name} {loss:.3g}" for row, name, loss in ends) + "."
-    caption = "Mean over seeds; methods that share a trained network share a line. Losses of methods with their own loss are not comparable."
+    caption = (
+        "Mean over seeds; methods that share a trained network share a line. Losses of methods with their own loss are not comparable."
+    )
     return Drawing("training_curves", "Training curves", alt, caption + capped("conditions", len(shown), len(found)), panels.figure)
 
 

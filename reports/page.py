@@ -42,6 +42,10 @@ class Fact:
     name: str
     values: tuple[str, ...]
 
+    @property
+    def several(self) -> bool:
+        return len(self.values) > 1
+
 
 @dataclass(frozen=True)
 class Page:
@@ -104,7 +108,7 @@ def _failures(results: SuiteResults) -> list[Failure]:
 
 def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Dotted keys and texts of a JSON document."""
-    found = {}
+    found: dict[str, str] = {}
     for key, value in document.items():
         if isinstance(value, Mapping):
             found |= flat(value, f"{prefix}{key}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def write_report(results: SuiteResults, folder: Path) -> Path:
     files = build_files(results)
     for name in ("", *OWN):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder)
     waiting = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     try:
         _replace(files, folder, waiting)
@@ -68,3 +70,10 @@ def _remove_stale(folder: Path, current: set[str]) -> None:
         for file in (folder / part).iterdir():
             if file.suffix in endings and f"{part}/{file.name}" not in current:
                 file.unlink()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what writers that were killed more than an hour ago left waiting."""
+    for left in folder.glob(".writing-*"):
+        if time.time() - left.stat().st_mtime > 3600:
+            shutil.rmtree(left)

@@ -30,8 +30,7 @@ class TrackerError(SkewbenchError):
 
 def redact(text: str) -> str:
     """The text without the passwords and tokens of any URI in it. Hides too much rather than too little."""
-    text = _PASSWORD.sub(r"\1:***@", text)
-    text = _TOKEN.sub(lambda hit: hit.group(), text) if ":***@" in text else _TOKEN.sub("://***@", text)
+    text = _TOKEN.sub("://***@", _PASSWORD.sub(r"\1:***@", text))
     return _SECRET_FIELD.sub(r"\1***", text)
 
 

@@ -5,9 +5,11 @@ Exit codes: 0 all cells ok, 1 some failed, 2 the input is wrong, 130 interrupted
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
 import click
@@ -42,14 +44,12 @@ for command in (
     cli.add_command(command)
 
 
-def main() -> None:
-    """Entry point of the `skewbench` command."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `skewbench` command; ends the process with its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = _stopped()
-    except KeyboardInterrupt:
+        code = cli.main(arguments, prog_name="skewbench", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
         code = _stopped()
     except click.ClickException as error:
         error.show()
@@ -57,10 +57,19 @@ def main() -> None:
     except SkewbenchError as error:
         click.echo(f"skewbench: {error}", err=True)
         code = EXIT_USER if isinstance(error, UserError) else EXIT_FAILED
-    except BrokenPipeError:  # `skewbench plan x | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except OSError as error:
+        code = _system_error(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _system_error(error: OSError) -> int:
+    """What the system refused, in a sentence; a traceback would say no more."""
+    if isinstance(error, BrokenPipeError):  # `skewbench plan x | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    full = " Everything finished is kept: make room and issue the same command again." if error.errno == errno.ENOSPC else ""
+    click.echo(f"skewbench: {error}.{full}", err=True)
+    return EXIT_USER
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -63,7 +63,7 @@ def ui(store: Path, host: str, port: int) -> None:
     """Open the MLflow UI on the results in the store (or on MLFLOW_TRACKING_URI)."""
     from trackers.server import serve_ui
 
-    serve_ui(store, os.environ.get("MLFLOW_TRACKING_URI"), host=host, port=port)
+    raise SystemExit(serve_ui(store, host=host, port=port))
 
 
 @click.command()
@@ -71,7 +71,7 @@ def ui(store: Path, host: str, port: int) -> None:
 @click.option("--follow", is_flag=True, hidden=True, help="Go on until standard input ends: how `run` fills MLflow meanwhile.")
 def sync(choice: Choice, follow: bool) -> None:
     """Write what MLflow does not have yet of SUITE's results; a second time changes nothing."""
-    from trackers.mlflow_store import TrackerError
+    from trackers.location import TrackerError
 
     session = open_session(choice)
     try:
@@ -89,7 +89,7 @@ def _sync(session: Session) -> str:
     from trackers.sync import sync as write
 
     report = write(session.results(), store=session.choice.store)
-    return f"{report.uri}: {report.written} cells written, {report.present} already there."
+    return f"{report.uri}: {report.written} cells written, {report.already_there} already there."
 
 
 def _follow(session: Session) -> None:
@@ -109,7 +109,7 @@ def _follow(session: Session) -> None:
 def mirror_pending(session: Session) -> bool:
     """Whether the tracker lacks something, asked without importing MLflow."""
     from trackers.mirror import Mirror
-    from trackers.places import default_uri
+    from trackers.location import default_uri
 
     return bool(Mirror(session.choice.store).pending(default_uri(session.choice.store), session.results().cells))
 

@@ -134,6 +134,13 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     Console(width=None if sys.stdout.isatty() else 160, soft_wrap=False).print(table)
 
 
+def print_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A plain aligned table, quick also for tens of thousands of rows, and easy to grep."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in (header, *rows))
+    click.echo("\n".join(lines))
+
+
 def print_comparison(results: SuiteResults, *, num_metrics: int = 3) -> None:
     """Mean ± 95 % interval and the paired difference to the baseline, a table per condition."""
     summary = summarize(results)

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from benchmark.cli.console import print_table
+from benchmark.cli.console import print_lines
 from benchmark.cli.session import Choice, load_plugins, open_session, suite_options
 from benchmark.errors import UserError
 from benchmark.explain import explain_cell
@@ -53,7 +53,7 @@ def _print_cells(made: Plan) -> None:
         config = result.config_key
         names = (labels.row.get(config, result.method), labels.condition.get(config, ""))
         rows.append([key, *names, str(planned.cell.seed), planned.state, planned.reason])
-    print_table("", ["cell", "method", "condition", "seed", "state", "reason"], rows)
+    print_lines(["cell", "method", "condition", "seed", "state", "reason"], rows)
 
 
 @click.command()

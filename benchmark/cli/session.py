@@ -79,6 +79,7 @@ def open_session(choice: Choice) -> Session:
     folders = default_folders(suite.path)
     cells = expand(suite, only=choice.only, limit=None if choice.yes else CELL_LIMIT)
     ledger = Ledger(choice.store)
+    click.get_current_context().call_on_close(ledger.close)
     return Session(choice, suite, folders, ledger, make_plan(suite.name, cells, folders, ledger))
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from benchmark.datasets._pixels import BrokenImage, Colour, pixels
 from benchmark.errors import DataError
 
 logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 _FEW = 500
 """Up to this many files threads are used: they start at once, and large pictures decode outside the interpreter lock. Tiny ones do
@@ -55,8 +59,8 @@ def _fill(root: Path, paths: Sequence[str], size: tuple[int, int], colour: Colou
     """False if a coloured image was met where grey was hoped for."""
     _allocate(array, (len(paths), 3 if colour == "rgb" else 1, *size))
     broken: list[str] = []
-    report = _reporter(root, len(paths))
-    for outcome in _outcomes(_chunks(root, paths, array, colour)):
+    report = reporter(root, len(paths))
+    for outcome in in_parallel(_decode_chunk, _chunks(root, paths, array, colour), num_files=len(paths)):
         if outcome.coloured:
             return False
         broken += outcome.broken
@@ -84,10 +88,10 @@ def _chunks(root: Path, paths: Sequence[str], array: Path, colour: Colour) -> li
     return [_Chunk(tuple(full[first : first + length]), first, array, colour) for first in range(0, len(full), length)]
 
 
-def _outcomes(chunks: Sequence[_Chunk]) -> Iterator[_Outcome]:
-    """Outcomes as they come; leaving early cancels what has not begun."""
-    with executor(sum(len(chunk.paths) for chunk in chunks)) as pool:
-        futures = [pool.submit(_decode_chunk, chunk) for chunk in chunks]
+def in_parallel(function: Callable[[Item], Found], items: Sequence[Item], *, num_files: int) -> Iterator[Found]:
+    """What a function of a module gives for each item, as it comes; leaving early cancels what has not begun."""
+    with _executor(num_files) as pool:
+        futures = [pool.submit(function, item) for item in items]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -100,7 +104,7 @@ def _outcomes(chunks: Sequence[_Chunk]) -> Iterator[_Outcome]:
                 future.cancel()
 
 
-def executor(num_files: int) -> Executor:
+def _executor(num_files: int) -> Executor:
     """Threads for a few files, processes for many."""
     # a daemonic process may have no children
     if num_files <= _FEW or multiprocessing.current_process().daemon:
@@ -129,8 +133,8 @@ def _decode_chunk(chunk: _Chunk) -> _Outcome:
     return _Outcome(len(chunk.paths), tuple(broken))
 
 
-def _reporter(root: Path, total: int) -> Callable[[int], None]:
-    """Counts what is done and logs it now and then."""
+def reporter(root: Path, total: int) -> Callable[[int], None]:
+    """Counts the images that are done and logs it now and then."""
     done, reported = 0, time.monotonic()
 
     def report(number: int) -> None:

@@ -41,7 +41,8 @@ def probe(path: str) -> Header:
         width, height, mode = image.width, image.height, image.mode
         lying = image.getexif().get(_ORIENTATION, 1) in _LYING
         image.draft(image.mode, (1, 1))  # a JPEG is read at an eighth of its size; every byte is still visited
-        _flat(image, "grey")
+        image.load()
+        _flat(image, "grey")  # refuses what cannot be brought to eight bits
     return Header(height, width, mode) if lying else Header(width, height, mode)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from benchmark.datasets import Dataset
 from benchmark.datasets._folder_cache import decoded, open_images
@@ -23,9 +24,9 @@ class ImageFolder(Dataset):
     (EXIF), resized without keeping the aspect, and lose transparency; 16-bit values are cut to 8 bits.
     """
 
-    root: str = parameter(doc="the folder: absolute, or relative to the suite's folder or to a data root")
+    root: str = parameter(doc="the folder: absolute, or relative to the suite's folder or to a data root", identity=False)
     size: int | tuple[int, int] = parameter(32, doc="side, or [height, width], to which images are resized (4 to 1024)")
-    colour: Colour = parameter("auto", doc="rgb, grey, or auto: grey if every image is", choices=("auto", "rgb", "grey"))
+    colour: str = parameter("auto", doc="rgb, grey, or auto: grey if every image is", choices=("auto", "rgb", "grey"))
     parts: tuple[str, str] | None = parameter(None, doc="folders of the training and the test part, where they are not train and test")
 
     def __post_init__(self) -> None:
@@ -48,11 +49,11 @@ class ImageFolder(Dataset):
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     def info(self, folders: Folders) -> DatasetInfo:
-        return decoded(self._tree(folders), size=self.shape, colour=self.colour, cache=folders.cache).info
+        return decoded(self._tree(folders), size=self.shape, colour=cast(Colour, self.colour), cache=folders.cache).info
 
     def load(self, folders: Folders) -> Images:
         tree = self._tree(folders)
-        found = decoded(tree, size=self.shape, colour=self.colour, cache=folders.cache)
+        found = decoded(tree, size=self.shape, colour=cast(Colour, self.colour), cache=folders.cache)
         return open_images(tree, found, cache=folders.cache)
 
     def _tree(self, folders: Folders) -> Tree:

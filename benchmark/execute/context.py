@@ -15,6 +15,7 @@ from typing import Any
 
 import benchmark
 from benchmark.errors import UserError
+from benchmark.execute.nvml import describe
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "imbalanced-learn")
 
@@ -46,6 +47,7 @@ class Machine:
             "python": platform.python_version(),
             "skewbench": benchmark.__version__,
             "code_version": _code_version(),
+            **(describe(str(torch.cuda.get_device_properties(self.device).uuid)) if is_cuda else {}),
             **{name: importlib.metadata.version(name) for name in _LIBRARIES},
         }
 

@@ -145,7 +145,8 @@ def curve(losses: Tensor) -> list[tuple[int, float]]:
 def _sampled(split: Split, config: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
     if config["sampled"] is None:
         return split.train
-    parts = (canonical(config["dataset"]), canonical(config["imbalance"]), config["seed"])
+    dataset = registry.build("datasets", config["dataset"])
+    parts = (canonical(dataset.science), canonical(config["imbalance"]), config["seed"])
     return split.train[resample(split.labels_N[split.train], tuple(config["sampled"]), *parts)]
 
 

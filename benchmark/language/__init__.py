@@ -1,0 +1,1 @@
+"""The language of suite files: safe YAML with line numbers, axes, rules, parents, settings. YAML has its only door here."""

@@ -1,0 +1,159 @@
+"""The command line as people use it: what it prints, what it leaves behind, its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import main
+
+SUITE = """
+suite: tiny
+question: Does anything help?
+seeds: 2
+grid:
+  dataset: {digits: {size: 8}}
+  imbalance: {step: {ratio: 5, minority: 0.5}}
+  method: [none, ros, {thresholding: {base: none}}]
+  model: {small-cnn: {width: 2}}
+recipe: {iterations: 5, batch: 16}
+metrics: [auc, accuracy, recall.per_class]
+exclude:
+  - {when: {method: ros, seed: 1}, because: one is enough}
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(SUITE)
+    return tmp_path
+
+
+def skewbench(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    signal.signal(signal.SIGTERM, before)
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_run_shows_a_table_and_writes_a_report(place, capsys):
+    code, out, err = skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
+    assert code == 0
+    assert "6 cells (5 new, 1 skipped), 3 trainings to do" in err
+    assert "thresholding" in out
+    assert "±" in out
+    assert (place / "skewbench-results/reports/tiny/index.html").is_file()
+    again, _, err = skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
+    assert again == 0
+    assert "6 cells (5 done, 1 skipped), 0 trainings to do" in err
+
+
+def test_plan_lists_cells_with_state_and_reason(place, capsys):
+    code, out, _ = skewbench("plan", "tiny.yaml", "--json", capsys=capsys)
+    plan = json.loads(out)
+    assert code == 0
+    assert plan["counts"] == {"new": 5, "skipped": 1}
+    assert [c["reason"] for c in plan["cells"] if c["state"] == "skipped"] == ["exclude #1: one is enough"]
+    assert plan["cells"][0]["imbalance.ratio"] == 5
+
+
+def test_a_failed_cell_gives_exit_code_1_and_can_be_tried_again(place, capsys):
+    bad = ("tiny.yaml", "--no-tracker", "--no-report", "--set", "recipe.optimizer.lr=1e30", "--only", "method=none")
+    code, _, err = skewbench("run", *bad, capsys=capsys)
+    assert code == 1
+    assert "not-finite" in err
+    code, _, err = skewbench("run", *bad, capsys=capsys)
+    assert (code, "0 trainings to do" in err) == (1, True)
+    code, _, err = skewbench("run", *bad, "--retry", "failed:not-finite", capsys=capsys)
+    assert (code, "2 trainings to do" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "tinny.yaml"), "tinny"),
+        (("run", "tiny.yaml", "--device", "gpu"), "unknown device 'gpu'"),
+        (("run", "tiny.yaml", "--retry", "done"), "expected failed or failed:KIND"),
+        (("plan", "tiny.yaml", "--only", "metod=ros"), "method"),
+        (("plan", "tiny.yaml", "--set", "recipe.iteratons=5"), "iterations"),
+        (("explain", "tiny.yaml", "zzz"), "no cell of 'tiny' begins with 'zzz'"),
+        (("show", "roz"), "Did you mean 'ros'?"),
+        (("list", "metods"), "metods"),
+        (("check", "nowhere.py"), "nowhere.py"),
+        (("sync",), "SUITE"),
+    ],
+)
+def test_wrong_input_gives_exit_code_2_and_says_what_to_do(place, capsys, arguments, message):
+    code, _, err = skewbench(*arguments, capsys=capsys)
+    assert code == 2, err
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_explain_names_the_field_that_differs(place, capsys):
+    skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
+    longer = ("tiny.yaml", "--set", "recipe.iterations=6")
+    _, out, _ = skewbench("plan", *longer, "--json", capsys=capsys)
+    cell = json.loads(out)["cells"][0]["cell"]
+    code, out, _ = skewbench("explain", longer[0], cell[:12], *longer[1:], capsys=capsys)
+    assert code == 0
+    assert "state    new" in out
+    assert "recipe.iterations: recorded 5, now 6" in out
+
+
+def test_show_and_list_teach(capsys):
+    code, out, _ = skewbench("show", "step", "--json", capsys=capsys)
+    assert code == 0
+    assert {entry["kind"] for entry in json.loads(out)} == {"imbalances", "schedules"}
+    _, out, _ = skewbench("show", "methods/ros", capsys=capsys)
+    assert "Buda" in out
+    assert "≥ 1" in out
+    _, out, _ = skewbench("list", "--json", capsys=capsys)
+    listed = json.loads(out)
+    assert "quickstart" in listed["suites"]
+    assert all(text for kind in listed.values() for text in kind.values())
+
+
+def test_validate_looks_at_no_data(place, capsys, monkeypatch):
+    Path("far.yaml").write_text(SUITE.replace("{digits: {size: 8}}", "{image-folder: {root: /nowhere/at/all, size: 8}}").replace("tiny", "far"))
+    code, out, _ = skewbench("validate", "far.yaml", capsys=capsys)
+    assert (code, "6 cells" in out) == (0, True)
+    code, _, err = skewbench("plan", "far.yaml", capsys=capsys)
+    assert (code, "/nowhere/at/all" in err) == (2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_goes_on_later(place, capsys, number):
+    command = [sys.executable, "-m", "benchmark", "run", "tiny.yaml", "--no-tracker", "--set", "recipe.iterations=100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=place, env=dict(os.environ)) as process:
+        assert process.stderr is not None
+        assert "trainings to do" in process.stderr.readline()
+        time.sleep(6)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "issue the same command again" in err
+    assert "Traceback" not in err
+    code, _, _ = skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
+    assert code == 0
+
+
+@pytest.mark.slow
+def test_a_finished_suite_is_reissued_in_under_three_seconds_of_work(place, capsys):
+    """Not a timing: what costs time is importing torch, MLflow or matplotlib, and none of them may be imported."""
+    skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
+    script = "import sys; from benchmark.cli import main\ntry: main(['run', 'tiny.yaml', '--no-tracker'])\nfinally: print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=place, check=True)
+    assert not {"torch", "mlflow", "matplotlib", "sklearn", "pandas"} & set(done.stdout.split())

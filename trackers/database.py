@@ -1,0 +1,80 @@
+"""The SQLite file of a local tracker: made once under our own lock, kept in WAL, and known by a token. Imports MLflow only to create one.
+
+MLflow itself does not lock: four processes that open a new file at once leave three with "table experiments already exists".
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from trackers.location import TrackerError, prepare_environment
+
+_CREATING = b"creating"
+_BUSY_SECONDS = 20.0
+
+
+def token(path: Path) -> int:
+    """A number drawn when we set the file up, kept in SQLite's header; 0: not there, or not set up by us.
+
+    A database that was deleted and made anew has another one: so what was mirrored to the old one is not taken for written.
+    """
+    if not path.is_file():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
+            return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error:
+        return 0  # damaged or locked: the writer will say so
+
+
+def prepare(path: Path) -> None:
+    """Create and migrate the database if it is new, switch it to WAL, give it a token. Raises TrackerError."""
+    if token(path):
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.with_name(path.name + ".lock")) as lock:
+            if not token(path):
+                _create(path, lock)
+                _finish(path)
+                os.ftruncate(lock, 0)
+    except (OSError, sqlite3.Error) as error:
+        raise TrackerError(f"The MLflow database {path} cannot be set up: {error}. Mend that, then run `skewbench sync`.") from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _create(path: Path, lock: int) -> None:
+    """Run MLflow's migrations on a new file. The lock file says `creating` meanwhile: who finds that finds half a database."""
+    if os.pread(lock, len(_CREATING), 0) == _CREATING:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    if path.is_file() and path.stat().st_size:
+        return  # the user's own MLflow database: MLflow checks its version when it is opened
+    os.pwrite(lock, _CREATING, 0)
+    os.fsync(lock)
+    prepare_environment()
+    from mlflow.tracking import MlflowClient
+
+    uri = f"sqlite:///{path}"
+    MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
+
+
+def _finish(path: Path) -> None:
+    with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA user_version={secrets.randbelow(2**31 - 1) + 1}")

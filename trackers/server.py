@@ -1,0 +1,61 @@
+"""The MLflow web page over the local tracker: on this machine only, unless told otherwise."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmark.errors import UserError
+from trackers import database
+from trackers.location import SETTINGS, checked, default_uri, redact, sqlite_path
+
+
+def ui_command(store: Path, uri: str | None, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
+    """The command that serves the page. Raises UserError where the tracker is a server already, TrackerError for a bad URI."""
+    uri = checked(uri or default_uri(store))
+    if sqlite_path(uri) is None:
+        raise UserError(f"The tracker is a server already: open {redact(uri)} in a browser.")
+    return [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root"] + [
+        (store.resolve() / "artifacts").as_uri(),
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+
+
+def server_environment() -> dict[str, str]:
+    """Without the job runner MLflow starts 2 processes in place of 10, and nothing of ours is lost."""
+    return {**SETTINGS, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def serve_ui(store: Path, uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5000) -> int:
+    """Serve until interrupted; the server's exit code. Sets up the database first: MLflow itself does so without a lock."""
+    command = ui_command(store, uri, host, port)
+    require_free(host, port)
+    path = sqlite_path(checked(uri or default_uri(store)))
+    if path is not None:
+        database.prepare(path)
+    server = subprocess.Popen(command, env=server_environment())
+    try:
+        return server.wait()
+    except KeyboardInterrupt:  # Ctrl-C reached the server too: it ends by itself
+        server.wait()
+        return 0
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises UserError if nothing can listen there, naming the reason."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UserError(f"The MLflow page cannot be served at {host}:{port}: {why}. Name another with `--port`.") from error

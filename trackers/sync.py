@@ -1,0 +1,58 @@
+"""Bring the tracker up to the results, writing only what it lacks. With nothing to write, MLflow is not even imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.records import CellResult, SuiteResults
+from trackers.layout import has_run
+from trackers.location import checked, default_uri, redact, sqlite_path
+from trackers.mirror import Mirror
+
+_CHUNK = 200
+"""Cells between two records in the mirror: what a kill makes the next sync look up again, at most."""
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """What a sync did, in cells. `uri` is fit to be shown."""
+
+    written: int
+    already_there: int
+    uri: str
+
+
+def sync(results: SuiteResults, *, store: Path, uri: str | None = None, check: bool = False) -> SyncReport:
+    """Write what is missing or has changed. `check`: look in the tracker itself, not only in our record of it. Raises TrackerError."""
+    uri = checked(uri or default_uri(store))
+    mirror = Mirror(store)
+    ended = [cell for cell in results.cells if has_run(cell)]
+    pending = ended if check else mirror.pending(uri, ended)
+    if pending:
+        _write(results, pending, store=store, uri=uri, mirror=mirror)
+    return SyncReport(written=len(pending), already_there=len(ended) - len(pending), uri=redact(uri))
+
+
+def _write(results: SuiteResults, pending: Sequence[CellResult], *, store: Path, uri: str, mirror: Mirror) -> None:
+    from trackers.mlflow_store import MlflowStore
+
+    tracker = MlflowStore(uri, store / "artifacts" if sqlite_path(uri) is not None else None)
+    for chunk in _chunks(pending):
+        mirror.record_all(uri, chunk, tracker.write(results, only={cell.key for cell in chunk}))
+
+
+def _chunks(cells: Sequence[CellResult]) -> Iterator[list[CellResult]]:
+    """About `_CHUNK` cells each, a configuration never torn, so that its run is written once."""
+    groups: dict[str, list[CellResult]] = {}
+    for cell in cells:
+        groups.setdefault(cell.config_key, []).append(cell)
+    chunk: list[CellResult] = []
+    for group in groups.values():
+        chunk += group
+        if len(chunk) >= _CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
