@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test check install clean schema
+.PHONY: quickstart test check install clean schema bench
 
 quickstart: $(VENV)/.installed
 	$(BIN)/skewbench run quickstart
@@ -36,3 +36,6 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+bench: $(VENV)/.installed-dev
+	cd tests/perf && ../../$(BIN)/python tracking.py

@@ -65,7 +65,9 @@ def _nearest(
 
 def _differences(result: CellResult, resolved: Mapping[str, Any], code: Mapping[str, str]) -> tuple[tuple[str, object, object], ...]:
     before, after = dict(flat(result.resolved)), dict(flat(resolved))
-    science = [(name, before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    science = [
+        (name, before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)
+    ]
     return (*science, *((f"code of {name}", result.code.get(name), code.get(name)) for name in changed(result.code, code)))
 
 

@@ -26,8 +26,8 @@ SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS stages (
-    key TEXT PRIMARY KEY, science_key TEXT NOT NULL, op TEXT NOT NULL, owner TEXT NOT NULL, parent TEXT, config TEXT NOT NULL, code TEXT NOT NULL,
-    status TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL, log_tail TEXT NOT NULL, facts TEXT NOT NULL, profile TEXT NOT NULL,
+    key TEXT PRIMARY KEY, science_key TEXT NOT NULL, op TEXT NOT NULL, owner TEXT NOT NULL, parent TEXT, config TEXT NOT NULL,
+    code TEXT NOT NULL, status TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL, log_tail TEXT NOT NULL, facts TEXT NOT NULL, profile TEXT NOT NULL,
     context TEXT NOT NULL, file TEXT, started REAL NOT NULL, ended REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS stages_science ON stages (science_key);
 CREATE TABLE IF NOT EXISTS cells (
@@ -146,9 +146,12 @@ class Ledger:
         found = self._db.execute(query, (key,)).fetchone()
         if found is None:
             return None
-        head, (code, *text), (facts, profile, context, file), times = found[:4], found[4:9], found[9:13], found[13:]
-        stored = StoredFile(**json.loads(file)) if file else None
-        return StageRow(*head, json.loads(code), *text, *map(json.loads, (facts, profile, context)), stored, *times)
+        key, science_key, op, owner, code, status, kind, message, log_tail, *documents, file, started, ended = found
+        facts, profile, context = map(json.loads, documents)
+        return StageRow(
+            key, science_key, op, owner, json.loads(code), status, kind, message, log_tail, facts, profile, context,
+            StoredFile(**json.loads(file)) if file else None, started, ended,
+        )  # fmt: skip
 
     def arrays(self, row: StageRow) -> Arrays:
         """A stage's arrays; DamagedFile if they are not what was written."""
@@ -171,7 +174,7 @@ class Ledger:
     # -- claims
 
     def claim(self, key: str, *, purpose: str) -> bool:
-        """True if this process may compute the stage for the stage `purpose`: nobody else living is at it, and neither is done meanwhile."""
+        """True if this process may compute the stage for the stage `purpose`: nobody living is at it, and neither is done meanwhile."""
         ended = "SELECT 1 FROM stages WHERE key IN (?, ?) AND (file IS NOT NULL OR status = 'failed')"
         with self._transaction():
             done = self._db.execute(ended, (key, purpose)).fetchone()

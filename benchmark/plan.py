@@ -68,9 +68,7 @@ def dataset_infos(datasets: Iterable[Dataset], folders: Folders) -> dict[str, Da
     return found
 
 
-def state_of(
-    work: CellStages, rows: Mapping[str, StageRow], newest: Mapping[str, StageRow], ledger: Ledger | None
-) -> tuple[State, str]:
+def state_of(work: CellStages, rows: Mapping[str, StageRow], newest: Mapping[str, StageRow], ledger: Ledger | None) -> tuple[State, str]:
     """One function says whether a cell is done, for planner, runner and reports alike."""
     row = rows.get(work.last.key)
     if row is not None and row.status == "ok" and row.file is not None and ledger is not None:

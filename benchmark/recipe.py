@@ -19,11 +19,13 @@ DEFAULT_ITERATIONS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Optimizer, schedule, budget, batch and regularisation. A budget is in iterations, equal for every method, unless `epochs` is given."""
+    """Optimizer, schedule, budget, batch and regularisation. The budget is in iterations, equal for every method, or in `epochs`."""
 
     optimizer: Optimizer = parameter(SGD(momentum=0.9, nesterov=False), doc="optimizer with its parameters")
     schedule: Schedule = parameter(Constant(), doc="learning-rate schedule with its parameters")
-    iterations: int | None = parameter(None, doc="training steps, the same for every method (1000 if neither this nor epochs is given)", low=1)
+    iterations: int | None = parameter(
+        None, doc="training steps, the same for every method (1000 if neither this nor epochs is given)", low=1
+    )
     epochs: float | None = parameter(None, doc="instead of iterations: passes over the method's own (sampled) training set", above=0)
     batch: int = parameter(64, doc="images a step; the stream reshuffles at each pass and never gives a short batch", low=1)
     l1: float = parameter(0.0, doc="L1 penalty on weights (not on biases or norms)", low=0, log=True)

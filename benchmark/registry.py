@@ -1,9 +1,9 @@
 """Plug-ins: how one file declares a name, its parameters and their ranges, and how it is found and built.
 
 A plug-in is a frozen dataclass marked `@plugin("name")` whose base (Dataset, Imbalance, Method, Model, Metric,
-Optimizer, Schedule) gives its kind. Every file in the folder of a kind is read, those that start with an underscore left out; other
-people's come from `--plugins DIR` or from the entry-point group `skewbench.plugins`. A plug-in's module must import quickly (no torch at its top): planning reads
-them all.
+Optimizer, Schedule) gives its kind. Every file in the folder of a kind is read, those that start with an underscore left out;
+other people's come from `--plugins DIR` or from the entry-point group `skewbench.plugins`. A plug-in's module should import
+quickly (no torch at its top): planning reads them all.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Plugin:
 P = TypeVar("P", bound=Plugin)
 
 
-def parameter(
+def parameter(  # noqa: PLR0913  # all that can be said of a parameter
     default: Any = dataclasses.MISSING,
     *,
     doc: str,
@@ -156,7 +156,7 @@ def build_fields(cls: type[T], given: Mapping[str, Any], *, what: str, path: Pat
     missing = [n for n, f in fields.items() if n not in given and f.default is dataclasses.MISSING]
     if missing:
         raise InvalidValue(f"{what} needs the parameter '{missing[0]}': {fields[missing[0]].metadata.get('doc', '')}.", path=path)
-    types = hints(cls)
+    types = hints(typing.cast(Hashable, cls))
     values = {key: _convert(value, types[key], fields[key], what, (*path, key)) for key, value in given.items()}
     try:
         return cls(**values)

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from benchmark import registry
 from benchmark.language.keys import AXES, CONSTRAINT, DEFAULTS, EXCLUDE, GRID, MAX_NAME, NAME_PATTERN, TOP, Shape, Word
-from benchmark.recipe import Recipe
 from benchmark.language.rules import attribute_names
+from benchmark.recipe import Recipe
 
 Schema = dict[str, Any]
 _VALUE: Schema = {"type": ["string", "number", "boolean", "null"]}

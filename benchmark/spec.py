@@ -10,15 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark import registry
+from benchmark.errors import InvalidValue, shown, unknown
 from benchmark.language.choices import Builder, Choice, plugin_choice, recipe_choice
 from benchmark.language.document import display, parse, read_file
-from benchmark.errors import InvalidValue, shown, unknown
 from benchmark.language.keys import AXES, CONSTRAINT, DEFAULT_METRICS, DEFAULTS, EXCLUDE, GRID, MAX_NAME, NAME_PATTERN, TOP, Word
 from benchmark.language.located import Node, Place, SuiteError, failure, located
-from benchmark.metrics import Metric
 from benchmark.language.parents import extended, find, shipped
 from benchmark.language.rules import Rule, Selector, selector
 from benchmark.language.settings import Setting, over, parse_setting, put, reject, zip_rows
+from benchmark.metrics import Metric
 
 MAX_ZIP_ROWS = 10_000
 MAX_ZIP_VALUES = 1_000_000

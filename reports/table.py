@@ -18,6 +18,8 @@ _LATEX = {
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
     "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
     "−": r"$-$",
     "–": "--",
     "·": r"$\cdot$",

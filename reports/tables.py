@@ -45,8 +45,8 @@ def main(results: SuiteResults, summary: Summary) -> Table:
     return Table(
         name="main",
         caption=f"Metrics by method and condition. {INTERVALS}. Bold (or *): best mean of the condition; †: not told apart from the best "
-        "(the interval of the paired difference contains 0).",
-        columns=(*WHERE, *(Column(f"{name} ({'higher' if arrows[name] == '↑' else 'lower'} is better)", numeric=True) for name in names)),
+        "(the interval of the paired difference contains 0). ↑: higher is better, ↓: lower.",
+        columns=(*WHERE, *(Column(f"{name} {arrows[name]}", numeric=True) for name in names)),
         rows=tuple((*_where(entry), *(_shown_score(entry, entry.scores[name]) for name in names)) for entry in entries),
         tidy_columns=tidy_columns,
         tidy_rows=tuple(_main_row(entry, name) for entry in entries for name in names),

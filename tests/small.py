@@ -22,7 +22,13 @@ METHODS: tuple[Any, ...] = ("none", "ros", "rus", {"thresholding": {}}, {"thresh
 
 
 def cells(
-    methods: Iterable[Any] = METHODS, *, seeds: Iterable[int] = (0,), iterations: int = 5, imbalance: Any = None, model: Any = None, **recipe: Any
+    methods: Iterable[Any] = METHODS,
+    *,
+    seeds: Iterable[int] = (0,),
+    iterations: int = 5,
+    imbalance: Any = None,
+    model: Any = None,
+    **recipe: Any,
 ) -> list[Cell]:
     """Cells on the digits with a step imbalance."""
     shared = {

@@ -105,7 +105,11 @@ def test_each_outside_library_has_one_door(file):
 def test_only_the_command_line_prints(file):
     calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     assert not [c for c in calls if c.func.id in ("eval", "exec")]
-    assert within(module_name(file), "benchmark.cli") or module_name(file) == "benchmark.schema" or not [c for c in calls if c.func.id == "print"]
+    assert (
+        within(module_name(file), "benchmark.cli")
+        or module_name(file) == "benchmark.schema"
+        or not [c for c in calls if c.func.id == "print"]
+    )
 
 
 @pytest.mark.parametrize("file", FILES, ids=module_name)
@@ -137,7 +141,13 @@ def test_an_operation_whose_code_changes_says_so():
 
 
 def operation_digests() -> dict[str, object]:
-    watched = ["benchmark/execute/batches.py", "benchmark/execute/loop.py", "benchmark/execute/stages.py", "benchmark/draw.py", "benchmark/seeds.py"]
+    watched = [
+        "benchmark/execute/batches.py",
+        "benchmark/execute/loop.py",
+        "benchmark/execute/stages.py",
+        "benchmark/draw.py",
+        "benchmark/seeds.py",
+    ]
     keys = {name: source_key(ROOT / name) for name in watched}
     return {"versions": OPERATIONS, "code": keys, "all": hashlib.sha256(str(sorted(keys.items())).encode()).hexdigest()}
 

@@ -126,7 +126,9 @@ def test_show_and_list_teach(capsys):
 
 
 def test_validate_looks_at_no_data(place, capsys, monkeypatch):
-    Path("far.yaml").write_text(SUITE.replace("{digits: {size: 8}}", "{image-folder: {root: /nowhere/at/all, size: 8}}").replace("tiny", "far"))
+    Path("far.yaml").write_text(
+        SUITE.replace("{digits: {size: 8}}", "{image-folder: {root: /nowhere/at/all, size: 8}}").replace("tiny", "far")
+    )
     code, out, _ = skewbench("validate", "far.yaml", capsys=capsys)
     assert (code, "6 cells" in out) == (0, True)
     code, _, err = skewbench("plan", "far.yaml", capsys=capsys)

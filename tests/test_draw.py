@@ -108,7 +108,9 @@ def test_resampling_hits_its_target_keeps_originals_and_repeats_nothing_when_it_
     assert tuple(np.bincount(labels[chosen], minlength=len(have))) == target
     for label, (before, after) in enumerate(zip(have, target, strict=True)):
         own = chosen[labels[chosen] == label]
-        assert len(set(own.tolist())) == min(before, after) if after <= before else set(np.flatnonzero(labels == label)) <= set(own.tolist())
+        assert (
+            len(set(own.tolist())) == min(before, after) if after <= before else set(np.flatnonzero(labels == label)) <= set(own.tolist())
+        )
 
 
 def test_resampling_depends_on_its_parts():

@@ -60,7 +60,14 @@ def test_profiles_have_units_and_reach_the_result(tmp_path):
     small.run(tmp_path, small.cells(["none"]))
     with Ledger(tmp_path) as ledger:
         (result,) = ledger.cells("small").values()
-    assert {"seconds.train", "cpu_seconds.train", "seconds.predict", "peak_host_mib", "images_per_second", "parameters"} <= result.profile.keys()
+    assert {
+        "seconds.train",
+        "cpu_seconds.train",
+        "seconds.predict",
+        "peak_host_mib",
+        "images_per_second",
+        "parameters",
+    } <= result.profile.keys()
     assert result.context["device"] == "cpu"
     assert [step for step, _ in result.curve] == [1, 2, 3, 4, 5]
 

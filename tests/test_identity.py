@@ -43,13 +43,15 @@ def test_spelling_out_a_default_changes_nothing():
 
 
 def test_numbers_are_the_same_however_they_are_written():
-    spellings = [{"optimizer": {"sgd": {"lr": value}}, "batch": batch} for value, batch in ((1, "32"), (1.0, 32.0), ("1", 32), ("1e0", "32"))]
+    spellings = [
+        {"optimizer": {"sgd": {"lr": value}}, "batch": batch} for value, batch in ((1, "32"), (1.0, 32.0), ("1", 32), ("1e0", "32"))
+    ]
     texts = {registry.build_fields(Recipe, given, what="recipe").text for given in spellings}
     assert len(texts) == 1
 
 
 def test_golden_digest():
-    """Identity is a promise across versions: if this changes, every result of every user is recomputed (raise IDENTITY_VERSION knowingly)."""
+    """Identity is a promise across versions: if this changes, every user's results are computed again. Raise IDENTITY_VERSION."""
     assert digest(canonical({"b": [1, 2.5, "x"], "a": None})) == "84feb0dd83875c8f87982b1efb6c7b7a"
 
 

@@ -67,7 +67,15 @@ def test_training_equals_a_loop_written_by_hand(given_values):
 def test_a_diverging_loss_is_an_error_that_says_when():
     model, data = toy()
     with pytest.raises(NotFinite, match="after 50 of 100 steps"):
-        train(model, data, recipe(batch=8, optimizer={"sgd": {"lr": 1e30}}), nn.CrossEntropyLoss(), steps=100, seed=0, progress=lambda *_: None)
+        train(
+            model,
+            data,
+            recipe(batch=8, optimizer={"sgd": {"lr": 1e30}}),
+            nn.CrossEntropyLoss(),
+            steps=100,
+            seed=0,
+            progress=lambda *_: None,
+        )
 
 
 def test_progress_reaches_the_end():

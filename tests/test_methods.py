@@ -86,9 +86,13 @@ def test_the_weighted_loss_by_hand_and_as_torch_has_it(smoothing):
     logits = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 0, 0, 0, 1, 0])
     asked = problem(90, 10, smoothing=smoothing)
-    losses = {r: registry.build("methods", {"class-weights": {"reduction": r}}).loss(asked)(logits, labels) for r in ("mean", "weighted-mean")}
+    losses = {
+        r: registry.build("methods", {"class-weights": {"reduction": r}}).loss(asked)(logits, labels) for r in ("mean", "weighted-mean")
+    }
     weights = torch.tensor([100 / 180, 100 / 20])
-    torch.testing.assert_close(losses["weighted-mean"], torch.nn.functional.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing))
+    torch.testing.assert_close(
+        losses["weighted-mean"], torch.nn.functional.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+    )
     if not smoothing:
         by_hand = -(weights[labels] * logits.log_softmax(1)[torch.arange(6), labels]).mean()
         torch.testing.assert_close(losses["mean"], by_hand)

@@ -177,7 +177,9 @@ def test_a_damaged_ledger_is_refused(tmp_path):
 def test_a_claim_holds_while_its_process_lives(tmp_path):
     planned, ledger = small.plan(tmp_path, small.cells(["none"]))
     key = planned.cells[0].work.last.key
-    script = "import sys, pathlib; from benchmark.ledger import Ledger; print(Ledger(pathlib.Path(sys.argv[1])).claim(sys.argv[2], purpose='x'))"
+    script = (
+        "import sys, pathlib; from benchmark.ledger import Ledger; print(Ledger(pathlib.Path(sys.argv[1])).claim(sys.argv[2], purpose='x'))"
+    )
     with subprocess.Popen(
         [sys.executable, "-uc", script + "; sys.stdin.read()", str(tmp_path), key], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:

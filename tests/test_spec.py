@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from benchmark.language.document import MAX_BYTES, parse
 from benchmark.errors import UserError
 from benchmark.grid import expand
+from benchmark.language.document import MAX_BYTES, parse
 from benchmark.language.located import SuiteError
 from benchmark.schema import suite_schema
 from benchmark.spec import read_suite, shipped

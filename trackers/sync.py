@@ -17,7 +17,7 @@ _CHUNK = 200
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What a sync did, in cells. `uri` is fit to be shown."""
+    """What a sync did, in cells; with `check`, `written` counts those looked up in the tracker too. `uri` is fit to be shown."""
 
     written: int
     already_there: int

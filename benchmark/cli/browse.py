@@ -57,7 +57,12 @@ def write_report_if_changed(session: Session, results: SuiteResults) -> Path:
 
 @click.command()
 @store_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others than this machine's own are let in only if you say so.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; others than this machine's own are let in only if you say so.",
+)
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
 def ui(store: Path, host: str, port: int) -> None:
     """Open the MLflow UI on the results in the store (or on MLFLOW_TRACKING_URI)."""
@@ -96,7 +101,12 @@ def _follow(session: Session) -> None:
     """Write new cells as they are recorded, at the lowest priority, until the parent's end of the pipe closes; then once more."""
     os.nice(19)
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
     seen = -1
     while not ended.wait(FOLLOW_SECONDS):
         seq = session.ledger.seq(session.suite.name)
@@ -108,8 +118,8 @@ def _follow(session: Session) -> None:
 
 def mirror_pending(session: Session) -> bool:
     """Whether the tracker lacks something, asked without importing MLflow."""
-    from trackers.mirror import Mirror
     from trackers.location import default_uri
+    from trackers.mirror import Mirror
 
     return bool(Mirror(session.choice.store).pending(default_uri(session.choice.store), session.results().cells))
 

@@ -25,7 +25,8 @@ def describe(stage: Stage) -> str:
     config = stage.chain[0].config
     ((imbalance, parameters),) = config["imbalance"].items()
     ratio = f" ratio={parameters['ratio']:g}" if "ratio" in parameters else ""
-    return f"{stage.op} {stage.owner} · {next(iter(config['dataset']))} {imbalance}{ratio} · {next(iter(config['model']))} · seed {config['seed']}"
+    dataset, model = next(iter(config["dataset"])), next(iter(config["model"]))
+    return f"{stage.op} {stage.owner} · {dataset} {imbalance}{ratio} · {model} · seed {config['seed']}"
 
 
 @dataclass
@@ -44,7 +45,7 @@ class PlainListener:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def stage_started(self, stage: Stage) -> None:
+    def stage_started(self, stage: Stage) -> None:  # noqa: ARG002  # the listener's contract
         self._last = time.monotonic()
 
     def stage_progress(self, done: int, total: int) -> None:

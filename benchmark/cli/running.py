@@ -59,7 +59,9 @@ def run(  # noqa: PLR0913  # one argument per option
 def _retry(session: Session, wanted: str) -> Session:
     word, _, kind = wanted.partition(":")
     if word != "failed":
-        raise click.BadParameter(f"expected failed or failed:KIND (for instance failed:not-finite), found '{wanted}'.", param_hint="--retry")
+        raise click.BadParameter(
+            f"expected failed or failed:KIND (for instance failed:not-finite), found '{wanted}'.", param_hint="--retry"
+        )
     retry(session.plan, session.ledger, kind or None)
     return open_session(session.choice)
 

@@ -119,7 +119,9 @@ def plugins_option(function: F) -> F:
 
 _SUITE_OPTIONS = (
     click.argument("suite"),
-    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value, as recipe.iterations=500; may be repeated."),
+    click.option(
+        "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value, as recipe.iterations=500; may be repeated."
+    ),
     click.option("--only", multiple=True, metavar="AXIS=VALUE", help="Only cells that match, as method=ros or imbalance.ratio='>=50'."),
     click.option("--seeds", type=click.IntRange(min=1), help="Number of seeds instead of the suite's."),
     store_option,

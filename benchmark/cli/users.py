@@ -13,7 +13,9 @@ from benchmark.places import default_folders
 
 @click.command()
 @click.argument("name")
-@click.option("--data", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False), help="An image folder: a folder per class.")
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False), help="An image folder: a folder per class."
+)
 @click.option("--force", is_flag=True, help="Overwrite NAME.yaml if it is there.")
 def new(name: str, data: Path, force: bool) -> None:
     """Look at an image folder and write NAME.yaml, a commented suite on it that runs as it is."""
@@ -37,7 +39,7 @@ def check(path: Path) -> None:
 
     found = registry.load_folder(path)
     if not found:
-        raise UserError(f"{path} declares no plug-in: mark a class with @plugin(\"name\") from benchmark.registry.")
+        raise UserError(f'{path} declares no plug-in: mark a class with @plugin("name") from benchmark.registry.')
     bad = 0
     for cls in found:
         problems = problems_of(cls)

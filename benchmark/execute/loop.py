@@ -38,7 +38,9 @@ class TrainingSet:
     """int64, with repetitions where a method oversamples"""
 
 
-def train(model: nn.Module, data: TrainingSet, recipe: Recipe, loss: Loss, *, steps: int, seed: int, progress: Progress) -> Tensor:
+def train(  # noqa: PLR0913  # what a training is: a network, data, a recipe, a loss; how long, from which seed, who watches
+    model: nn.Module, data: TrainingSet, recipe: Recipe, loss: Loss, *, steps: int, seed: int, progress: Progress
+) -> Tensor:
     """Train in place for `steps` steps; returns the loss of every step, float32 [steps], on the CPU. NotFinite if it diverges."""
     optimizer = recipe.optimizer.build(model.parameters())
     rates = [recipe.optimizer.lr * recipe.schedule.factor(step, steps) for step in range(steps)]
@@ -77,7 +79,7 @@ def train_chunk(  # noqa: PLR0913  # the innards of `train`, apart so that bench
         for weight in penalised:
             value = value + l1 * weight.abs().sum()
         optimizer.zero_grad(set_to_none=True)
-        value.backward()
+        torch.autograd.backward(value)
         optimizer.step()
 
 
@@ -90,5 +92,5 @@ def pixels(images_BCHW: Tensor) -> Tensor:
 def log_probabilities(model: nn.Module, images_NCHW: Tensor, rows: Tensor, *, batch: int = 1024) -> Tensor:
     """Log-softmax of the logits of these rows, computed in float64, float32 [rows, K] on the CPU. Evaluation mode, no gradients."""
     model.eval()
-    outputs = [model(pixels(images_NCHW[part])).double().log_softmax(dim=1) for part in rows.split(batch)]
+    outputs = [model(pixels(images_NCHW[part])).double().log_softmax(dim=1) for part in torch.split(rows, batch)]
     return torch.cat(outputs).float().cpu()

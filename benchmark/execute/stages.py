@@ -158,7 +158,8 @@ def _recipe(config: Mapping[str, Any]) -> Recipe:
 def _on_device(images: Images, device: str) -> Tensor:
     array = images.images_NCHW
     if isinstance(array, np.memmap) and not array.flags.writeable:  # torch wants writable memory: map it again, copy on write
-        array = np.memmap(array.filename, array.dtype, "c", array.offset, array.shape)
+        assert array.filename is not None
+        array = np.memmap(array.filename, dtype=np.uint8, mode="c", offset=array.offset, shape=array.shape)
     return torch.from_numpy(array).to(device)
 
 

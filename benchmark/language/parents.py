@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from benchmark.language.document import display, parse, read_file
 from benchmark.errors import UserError, shown, unknown
+from benchmark.language.document import display, parse, read_file
 from benchmark.language.located import Node, failure
 from benchmark.language.settings import over
 from suites import FOLDER

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from benchmark import registry
 from benchmark.cells import Attribute
-from benchmark.language.document import parse
 from benchmark.errors import InvalidValue, UserError, shown, unknown
+from benchmark.language.document import parse
 from benchmark.language.keys import AXES
 from benchmark.language.located import Node, Place, Scalar, failure
 from benchmark.recipe import Recipe

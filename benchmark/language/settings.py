@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from benchmark import registry
-from benchmark.language.document import parse
 from benchmark.errors import InvalidValue, UserError, unknown
+from benchmark.language.document import parse
 from benchmark.language.keys import AXES, GRID
 from benchmark.language.located import Key, Node, Place, failure
 from benchmark.recipe import Recipe
