@@ -27,8 +27,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS stages (
     key TEXT PRIMARY KEY, science_key TEXT NOT NULL, op TEXT NOT NULL, owner TEXT NOT NULL, parent TEXT, config TEXT NOT NULL,
-    code TEXT NOT NULL, status TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL, log_tail TEXT NOT NULL, facts TEXT NOT NULL, profile TEXT NOT NULL,
-    context TEXT NOT NULL, file TEXT, started REAL NOT NULL, ended REAL NOT NULL);
+    code TEXT NOT NULL, status TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL, log_tail TEXT NOT NULL, facts TEXT NOT NULL,
+    profile TEXT NOT NULL, context TEXT NOT NULL, file TEXT, started REAL NOT NULL, ended REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS stages_science ON stages (science_key);
 CREATE TABLE IF NOT EXISTS cells (
     suite TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, last TEXT NOT NULL, scoring TEXT NOT NULL, status TEXT NOT NULL,

@@ -117,7 +117,7 @@ class CellResult:
     """Of a failed, skipped or blocked cell: the kind and the message, or the rule."""
     log_tail: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """On the test part: `auc`, and after the first slash a class or a part: `recall/cat`, `groups/tail`. On validation: `validation.auc`."""
+    """On the test part: `auc`; a class or a part after the first slash: `recall/cat`, `groups/tail`. On validation: `validation.auc`."""
     confusion_KK: tuple[tuple[int, ...], ...] | None = None
     """Rows are true classes, columns predicted ones, on the test part."""
     curve: tuple[tuple[int, float], ...] = ()

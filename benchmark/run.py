@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from benchmark.arrays import Arrays, DamagedFile
+from benchmark.errors import DataError
 from benchmark.evaluate import scoring_key
 from benchmark.ledger import Ledger, StageRow, now
 from benchmark.metrics import Metric
@@ -138,6 +139,8 @@ class Runner:
         started = now()
         try:
             result = self.execute(stage, parent, self.listener.stage_progress)
+        except DataError:  # nothing can be computed from data that is absent or damaged: no stage's fault, and no result
+            raise
         except Exception as error:  # the one place where a stage's failure, whatever it is, becomes a result
             row = self._row(stage, started, failure=error)
             self.ledger.record(stage, row)

@@ -49,6 +49,8 @@ def run(  # noqa: PLR0913  # one argument per option
     if retry_kind is not None:
         session = _retry(session, retry_kind)
     machine = _LazyMachine(session, device, threads)
+    if needed(session.plan, session.ledger.stages()):
+        machine.prepare()  # before anything is started: the device may not be there
     with _follower(session, enabled=not no_tracker):
         _run(session, machine, keep_weights=keep_weights)
     finish(session, report=not no_report, tracker=not no_tracker, as_json=as_json)
@@ -67,7 +69,8 @@ def _retry(session: Session, wanted: str) -> Session:
 
 
 def _run(session: Session, machine: _LazyMachine, *, keep_weights: bool) -> None:
-    trainings = sum(stage.op == "train" for stage in needed(session.plan, session.ledger.stages()))
+    todo = needed(session.plan, session.ledger.stages())
+    trainings = sum(stage.op == "train" for stage in todo)
     counts = session.plan.counts
     states = ", ".join(f"{counts[state]} {state}" for state in ("done", "new", "stale", "failed", "skipped") if counts[state])
     click.echo(f"{session.suite.name}: {len(session.plan.cells)} cells ({states}), {trainings} trainings to do", err=True)
@@ -85,12 +88,16 @@ class _LazyMachine:
         self._session, self._device, self._threads = session, device, threads
         self._executor: Any = None
 
-    def execute(self, stage: Stage, parent: Arrays, progress: Callable[[int, int], None]) -> StageOutcome:
+    def prepare(self) -> None:
+        """Import torch and choose the device; UserError if it is not there."""
         from benchmark.execute.context import choose_machine
         from benchmark.execute.stages import Executor
 
+        self._executor = Executor(choose_machine(self._device, self._threads), self._session.folders)
+
+    def execute(self, stage: Stage, parent: Arrays, progress: Callable[[int, int], None]) -> StageOutcome:
         if self._executor is None:
-            self._executor = Executor(choose_machine(self._device, self._threads), self._session.folders)
+            self.prepare()
         outcome: StageOutcome = self._executor.run(stage, parent, progress)
         return outcome
 

@@ -65,7 +65,8 @@ def choose_machine(device: str = "auto", threads: int = 1) -> Machine:
     if device.startswith("cuda"):
         if not torch.cuda.is_available():
             raise UserError(f"--device {device}: torch sees no CUDA device here (is CUDA_VISIBLE_DEVICES empty?). Use --device cpu.")
-        index = int(device.partition(":")[2] or 0)
+        number = device.partition(":")[2] or "0"
+        index = int(number) if number.isdecimal() else torch.cuda.device_count()
         if index >= torch.cuda.device_count():
             raise UserError(f"--device {device}: there are {torch.cuda.device_count()} CUDA devices, counted from 0.")
         device = f"cuda:{index}"
