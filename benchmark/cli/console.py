@@ -147,10 +147,16 @@ def print_comparison(results: SuiteResults, *, num_metrics: int = 3) -> None:
     summary = summarize(results)
     names = [info.name for info in results.metrics[:num_metrics]]
     for condition in summary.conditions:
-        header = ["method"] + [text for name in names for text in (name, f"− {summary.baseline}")]
+        header = ["method"] + [text for name in names for text in (name, *_against(summary))]
         rows = [_row(summary, condition, row, names) for row in summary.rows if row in summary.entries[condition]]
         print_table(f"{results.name}: {condition}", header, rows)
-    click.echo("Mean ± half-width of the 95 % t-interval over seeds; − : paired difference over common seeds, with its interval.")
+    paired = f" − {summary.baseline}: paired difference over common seeds, with its interval." if summary.baseline else ""
+    click.echo(f"Mean ± half-width of the 95 % t-interval over seeds.{paired}")
+
+
+def _against(summary: Summary) -> list[str]:
+    """The heading of the differences, where there is a baseline to differ from."""
+    return [f"− {summary.baseline}"] if summary.baseline else []
 
 
 def _row(summary: Summary, condition: str, row: str, names: Sequence[str]) -> list[str]:
@@ -158,5 +164,6 @@ def _row(summary: Summary, condition: str, row: str, names: Sequence[str]) -> li
     texts = [row]
     for name in names:
         score = entry.scores.get(name)
-        texts += [shown_mean(score.mean), shown_difference(score.difference)] if score else ["—", "—"]
+        difference = [shown_difference(score.difference if score else None)] if summary.baseline else []
+        texts += [shown_mean(score.mean) if score else "–", *difference]
     return texts
