@@ -37,7 +37,7 @@ class Configuration:
     @functools.cached_property
     def science(self) -> Mapping[str, Any]:
         """`doc` without places: what identity is made of."""
-        return {**self.doc, "dataset": self.dataset.science}
+        return {item.name: getattr(self, item.name).science for item in dataclasses.fields(self)}
 
     @functools.cached_property
     def attributes(self) -> Mapping[str, Attribute]:

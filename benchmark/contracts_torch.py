@@ -23,7 +23,7 @@ TINY = ((1, 1, 1), (3, 3, 3))
 
 
 def model_problems(model: Model) -> Iterator[str]:
-    """Shapes, gradients, seeded initialisation, the head, and images that are too small."""
+    """Shapes, gradients, seeded initialisation, the head, and images that are too small (`check` must say so, not `build`)."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -46,11 +46,12 @@ def model_problems(model: Model) -> Iterator[str]:
 def _built(model: Model, shape: tuple[int, int, int], *, seed: int, num_classes: int = 5) -> nn.Module | None:
     import torch
 
-    torch.manual_seed(seed)
     try:
-        return model.build(shape, num_classes)
+        model.check(shape, num_classes)
     except InvalidValue:
         return None
+    torch.manual_seed(seed)
+    return model.build(shape, num_classes)
 
 
 def _module_problems(model: Model, module: nn.Module, shape: tuple[int, int, int]) -> Iterator[str]:
@@ -99,7 +100,7 @@ def _tiny_problems(model: Model, shape: tuple[int, int, int]) -> Iterator[str]:
         if module is not None:
             module.eval()(torch.rand(2, *shape))
     except Exception as error:  # whatever torch raises here is the finding
-        yield f"must raise InvalidValue for images too small for it; {shape} ends in {type(error).__name__}: {error}"
+        yield f"`check` must raise InvalidValue for images too small for it; {shape} ends in {type(error).__name__}: {error}"
 
 
 def _problem(class_counts: tuple[int, ...]) -> Problem:

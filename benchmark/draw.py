@@ -55,8 +55,20 @@ def planned_counts(dataset: Dataset, info: DatasetInfo, imbalance: Imbalance, se
     names = tuple(info.class_names[label] for label in chosen)
     available = tuple(min(n, dataset.cap or n) for n in train)
     kept = imbalance.counts(Classes(names, available, _shuffled(dataset, len(names), seed)))
-    held = tuple(_part(n, dataset.validation, keep_one=n > 1) if dataset.validation else 0 for n in kept)
-    return Counts(names, tuple(n - v for n, v in zip(kept, held, strict=True)), held, tuple(own_test))
+    held = tuple(_part(n, dataset.validation, keep_one=True) if dataset.validation and n > 1 else 0 for n in kept)
+    counts = Counts(names, tuple(n - v for n, v in zip(kept, held, strict=True)), held, tuple(own_test))
+    if not imbalance.may_empty:
+        _check_none_empty(counts, available, imbalance)
+    return counts
+
+
+def _check_none_empty(counts: Counts, available: tuple[int, ...], imbalance: Imbalance) -> None:
+    for name, kept, before in zip(counts.class_names, counts.train, available, strict=True):
+        if kept == 0:
+            raise InvalidValue(
+                f"class '{name}' is left without a training image by imbalance '{imbalance.name}' ({before} before it): leave the class "
+                "out with `classes`, or choose a milder imbalance or a larger train_fraction."
+            )
 
 
 def draw(dataset: Dataset, info: DatasetInfo, images: Images, imbalance: Imbalance, seed: int) -> Split:
@@ -79,13 +91,16 @@ def draw(dataset: Dataset, info: DatasetInfo, images: Images, imbalance: Imbalan
 def resample(labels: Index, target: tuple[int, ...], *parts: str | int) -> Index:
     """Positions into `labels` such that class c stands target[c] times: all originals plus draws with replacement, or a subset.
 
-    The draw is imbalanced-learn's, on the positions alone: no image is copied.
+    The draw is imbalanced-learn's, on the positions alone: no image is copied. InvalidValue where a class without images is to have some.
     """
     from imblearn.over_sampling import RandomOverSampler
     from imblearn.under_sampling import RandomUnderSampler
 
     present = np.bincount(labels, minlength=len(target))
-    more = {c: n for c, n in enumerate(target) if n > present[c] > 0}
+    absent = [c for c, n in enumerate(target) if n > present[c] == 0]
+    if absent:
+        raise InvalidValue(f"sampling asks for {target[absent[0]]} images of class {absent[0]}, which has none: ask for 0.")
+    more = {c: n for c, n in enumerate(target) if n > present[c]}
     fewer = {c: n for c, n in enumerate(target) if n < present[c]}
     seed = seeds.stream_seed("resample", *parts) % 2**32
     positions = np.arange(len(labels), dtype=np.int64)

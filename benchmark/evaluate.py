@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.arrays import Arrays
-from benchmark.identity import canonical, digest
+from benchmark.identity import as_number, canonical, digest
 from benchmark.metrics import Metric
 from benchmark.metrics._confusion import confusion
 from benchmark.records import MetricInfo, Predictions
-from benchmark.registry import parameters_of
+from benchmark.registry import parameters_of, plain
+
+SCORING = 1
+"""Version of the arithmetic in this file, part of every scoring key (tests/golden/operations.json watches the code)."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,22 @@ class Scores:
 
 
 def scoring_key(metrics: Sequence[Metric]) -> str:
-    """Identity of a set of metrics: their parameters and their code."""
-    return digest(canonical(sorted([metric.text, canonical(metric.code)] for metric in metrics)))
+    """Identity of a set of metrics: their parameters, their code, and the version of the arithmetic here."""
+    return digest(canonical([SCORING, sorted([canonical(metric.science), canonical(metric.code)] for metric in metrics)]))
 
 
 def metric_label(metric: Metric) -> str:
-    """The name a metric is stored under: `fbeta`, or `fbeta beta=1.5` where a parameter is not the default."""
-    defaults = parameters_of(type(metric)())
-    given = [f"{name}={value:g}" for name, value in parameters_of(metric).items() if value != defaults[name]]
+    """The name a metric is stored under: `fbeta`, or `fbeta beta=1.5` where a parameter is not the default (a required one never is)."""
+    defaults = {item.name: plain(item.default, identity=True) for item in dataclasses.fields(metric)}
+    given = [f"{name}={_text(value)}" for name, value in parameters_of(metric, identity=True).items() if value != defaults[name]]
     return " ".join([metric.name, *given])
+
+
+def _text(value: Any) -> str:
+    """Different for different values, to the last bit of a float; 2.0 reads 2. No slash: what follows one is a class or a part."""
+    if isinstance(value, str) and value.isidentifier():
+        return value
+    return repr(as_number(value)) if isinstance(value, float) else canonical(value).replace("/", "\\u002f")
 
 
 def metric_infos(metrics: Sequence[Metric]) -> tuple[MetricInfo, ...]:

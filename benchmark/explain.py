@@ -25,9 +25,6 @@ class Explanation:
     differences: tuple[tuple[str, object, object], ...]
     """(field, recorded, now); empty where the cell itself is recorded or nothing is."""
 
-    def as_json(self) -> dict[str, Any]:
-        return dict(self.__dict__)
-
     def text(self) -> str:
         """For a person."""
         lines = [f"cell     {self.key}", f"state    {self.state}" + (f": {self.reason}" if self.reason else "")]
@@ -39,17 +36,17 @@ class Explanation:
         return "\n".join([*lines, "identity (code):"] + [f"  {name} {key}" for name, key in sorted(self.code.items())])
 
 
-def explain_cell(plan: Plan, planned: PlannedCell, ledger: Ledger) -> Explanation:
-    """Compare a cell with the ledger, field by field."""
+def explain_cell(plan: Plan, planned: PlannedCell, ledger: Ledger | None) -> Explanation:
+    """Compare a cell with the ledger, if there is one, field by field."""
     assert planned.work is not None, "a skipped cell has no identity"
     work = planned.work
-    rows = ledger.stages()
+    rows = ledger.stages() if ledger else {}
     stages = []
     for stage in work.last.chain:
         row = rows.get(stage.key)
         state = "not computed" if row is None else row.status + ("" if row.file or row.status == "failed" else ", arrays released")
         stages.append((stage.op, stage.key, state))
-    recorded = ledger.cells(plan.suite)
+    recorded = ledger.cells(plan.suite) if ledger else {}
     known = work.key in recorded
     nearest = () if known else _nearest(work.resolved, work.last.all_code, recorded)
     return Explanation(work.key, planned.state, planned.reason, tuple(stages), work.last.all_code, work.resolved, nearest)

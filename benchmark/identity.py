@@ -39,14 +39,48 @@ def as_number(value: float) -> int | float:
 
 @functools.cache
 def source_key(path: Path) -> str:
-    """Key of a Python file's meaning: comments, formatting and docstrings left out.
+    """Key of the meaning of a Python file and its `sources`, the same under every Python version: docstrings and formatting left out."""
+    return digest("\n".join(_meaning(file) for file in sources(path)))
 
-    The modules beside it whose names start with an underscore, and which it imports, count as part of it.
+
+def sources(path: Path) -> list[Path]:
+    """A Python file, then the modules beside it that it imports, and those that they import.
+
+    In skewbench's own folders those whose names start with an underscore (the others are plug-ins with keys of their own), elsewhere all.
     """
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    parts = [ast.unparse(_without_docstrings(tree))]
-    parts += [source_key(helper) for helper in _private_siblings(tree, path)]
-    return digest("\n".join(parts))
+    found, left = {path}, [path]
+    while left:
+        new = set(_siblings(left.pop())) - found
+        found |= new
+        left += new
+    return [path, *sorted(found - {path})]
+
+
+def _siblings(path: Path) -> list[Path]:
+    """The modules beside a file that it names in an import; of a package all its files."""
+    is_own = path.resolve().is_relative_to(Path(__file__).parent)
+    names = [name for name in _imported(_parsed(path)) if name.startswith("_") or not is_own]
+    modules = [path.with_name(f"{name}.py") for name in names]
+    packages = [file for name in names if not is_own for file in path.with_name(name).rglob("*.py")]
+    return [file for file in (*modules, *packages) if file.is_file()]
+
+
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """Every part of every dotted name in the imports: which of them is a file is not told by the name."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            found.update(module.split("."), *(alias.name.split(".") for alias in node.names))
+    return found - {"", "*", "__future__"}
+
+
+def _meaning(path: Path) -> str:
+    return canonical(_plain(_without_docstrings(_parsed(path))))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -56,12 +90,13 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def _private_siblings(tree: ast.Module, path: Path) -> list[Path]:
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            names |= {(node.module or "").rpartition(".")[2]} | {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name.rpartition(".")[2] for alias in node.names}
-    found = (path.with_name(f"{name}.py") for name in sorted(names) if name.startswith("_") and name != "__future__")
-    return [file for file in found if file.is_file()]
+def _plain(node: object) -> object:
+    """A syntax tree as JSON, since `ast.unparse` and `ast.dump` differ between versions. Empty fields are left out: new ones are added."""
+    if isinstance(node, ast.JoinedStr):
+        return ["JoinedStr", [_plain(part) for part in node.values if getattr(part, "value", None) != ""]]  # Python 3.12 adds empty texts
+    if isinstance(node, ast.AST):
+        fields = {name: getattr(node, name, None) for name in node._fields if name != "kind"}  # u"" is ""
+        return [type(node).__name__, {name: _plain(value) for name, value in fields.items() if value is not None and value != []}]
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    return f"{type(node).__name__} {ascii(node)}"  # a constant or a name; ascii: which characters repr shows depends on the version

@@ -7,6 +7,7 @@ from doing the same stage; a claim whose process is gone counts for nothing. A s
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -17,9 +18,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.arrays import Arrays, StoredFile, read_arrays, write_arrays
+from benchmark.arrays import Arrays, DamagedFile, StoredFile, read_arrays, write_arrays
 from benchmark.errors import LedgerError
-from benchmark.records import CellResult
+from benchmark.records import CellResult, Status
 from benchmark.stages import Stage
 
 SCHEMA_VERSION = 1
@@ -60,8 +61,20 @@ class StageRow:
     context: Mapping[str, Any] = field(default_factory=dict)
     file: StoredFile | None = None
     """None: nothing stored, or released since no stage needs it any more."""
+    damage: str = ""
+    """What is plainly wrong with the file: missing, or of another size."""
     started: float = 0.0
     ended: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How a recorded cell stands."""
+
+    status: Status
+    scoring: str
+    """Key of the metrics that scored it."""
+    reason: str
 
 
 class Ledger:
@@ -70,20 +83,27 @@ class Ledger:
     def __init__(self, store: Path) -> None:
         self.store = store
         store.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(store / "ledger.sqlite", timeout=60, isolation_level=None)
+        file = store / "ledger.sqlite"
         try:
-            self._open()
+            self._db = sqlite3.connect(file, timeout=60, isolation_level=None)
+        except sqlite3.Error as error:
+            raise LedgerError(f"{file} cannot be opened: {error}.") from error
+        try:
+            with _locked(store / "ledger.lock"):  # the switch to WAL does not wait for another process that is at it
+                self._open()
+        except sqlite3.OperationalError as error:
+            self._db.close()
+            raise LedgerError(f"{file} cannot be written: {error}. Is the folder writable and the disk not full?") from error
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise LedgerError(f"{store / 'ledger.sqlite'} cannot be read: {error}. Move the folder away and run again.") from error
+            raise LedgerError(f"{file} is damaged: {error}. Move the folder {store} away and run again.") from error
 
     def _open(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
-        with self._transaction():
-            for statement in _SCHEMA.split(";"):
-                self._db.execute(statement)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
+        for statement in _SCHEMA.split(";"):
+            self._db.execute(statement)
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
         (found,) = self._db.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
         if found != str(SCHEMA_VERSION):
             self._db.close()
@@ -103,27 +123,39 @@ class Ledger:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+        """All or nothing; LedgerError where the system refuses (disk full, locked for a minute)."""
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise LedgerError(f"{self.store / 'ledger.sqlite'} cannot be written: {error}. Everything recorded so far is kept.") from error
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     # -- stages
 
-    def record(self, stage: Stage, row: StageRow, arrays: Arrays | None = None) -> None:
-        """Store a stage's arrays, then its row; the claim on it ends in the same transaction."""
+    def record(self, stage: Stage, row: StageRow, arrays: Arrays | None = None, *, release: Sequence[str] = ()) -> None:
+        """Store a stage's arrays, then its row. In the same transaction its claim ends and the arrays of stages in `release` are let go."""
         file = write_arrays(self.store, f"arrays/{stage.key[:2]}/{stage.key}.safetensors", arrays) if arrays else None
         values = (
             stage.key, stage.science_key, stage.op, stage.owner, stage.parent.key if stage.parent else None, json.dumps(stage.config),
             json.dumps(stage.all_code), row.status, row.kind, row.message, row.log_tail, json.dumps(row.facts), json.dumps(row.profile),
-            json.dumps(row.context), json.dumps(asdict(file)) if file else None, row.started, row.ended,
+            json.dumps(row.context), _file_text(file), row.started, row.ended,
         )  # fmt: skip
         with self._transaction():
             self._db.execute(f"INSERT OR REPLACE INTO stages VALUES ({','.join('?' * len(values))})", values)
             self._db.execute("DELETE FROM claims WHERE key = ?", (stage.key,))
+            let_go = [self._file(key) for key in release]
+            self._db.executemany("UPDATE stages SET file = NULL WHERE key = ?", [(key,) for key in release])
+        for freed in let_go:
+            if freed is not None:
+                (self.store / freed.path).unlink(missing_ok=True)
+
+    def _file(self, key: str) -> StoredFile | None:
+        found = self._db.execute("SELECT file FROM stages WHERE key = ?", (key,)).fetchone()
+        return _stored(found[0]) if found else None
 
     def stages(self) -> dict[str, StageRow]:
         """Every stage row by key, light enough for a plan: without log, facts, context and profile."""
@@ -133,8 +165,11 @@ class Ledger:
         for key, science, op, owner, code, status, kind, message, file, started, ended in self._db.execute(query):
             if code not in codes:
                 codes[code] = json.loads(code)
-            stored = StoredFile(**json.loads(file)) if file else None
-            rows[key] = StageRow(key, science, op, owner, codes[code], status, kind, message, file=stored, started=started, ended=ended)
+            stored = _stored(file)
+            damage = stored.problem(self.store) if stored else ""
+            rows[key] = StageRow(
+                key, science, op, owner, codes[code], status, kind, message, file=stored, damage=damage, started=started, ended=ended
+            )  # fmt: skip
         return rows
 
     def stage(self, key: str) -> StageRow | None:
@@ -148,36 +183,52 @@ class Ledger:
             return None
         key, science_key, op, owner, code, status, kind, message, log_tail, *documents, file, started, ended = found
         facts, profile, context = map(json.loads, documents)
+        stored = _stored(file)
+        damage = stored.problem(self.store) if stored else ""
         return StageRow(
             key, science_key, op, owner, json.loads(code), status, kind, message, log_tail, facts, profile, context,
-            StoredFile(**json.loads(file)) if file else None, started, ended,
+            stored, damage, started, ended,
         )  # fmt: skip
 
     def arrays(self, row: StageRow) -> Arrays:
-        """A stage's arrays; DamagedFile if they are not what was written."""
-        assert row.file is not None, f"stage {row.key} has no stored arrays"
-        return read_arrays(self.store, row.file)
+        """A stage's arrays. If they are not what was written, the row is taken back and DamagedFile raised."""
+        if row.file is None:
+            raise DamagedFile(f"the arrays of {row.op} {row.key} are gone")
+        try:
+            return read_arrays(self.store, row.file)
+        except DamagedFile:
+            self.forget_damaged(row)
+            raise
 
-    def release(self, key: str) -> None:
-        """Delete the arrays of a stage that nothing needs any more; its row stays."""
-        row = self.stage(key)
-        if row is None or row.file is None:
-            return
-        self._db.execute("UPDATE stages SET file = NULL WHERE key = ?", (key,))
-        (self.store / row.file.path).unlink(missing_ok=True)
+    def forget_damaged(self, row: StageRow) -> None:
+        """Take a stage back whose file is damaged, unless another process has mended or released it meanwhile."""
+        with self._transaction():
+            self._db.execute("DELETE FROM stages WHERE key = ? AND file = ?", (row.key, _file_text(row.file)))
 
     def forget(self, keys: Sequence[str]) -> None:
-        """Take stages back as if they had never run: damaged ones, and failed ones that are to be tried again."""
+        """Take failed stages back as if they had never run, so that they are tried again."""
         with self._transaction():
-            self._db.executemany("DELETE FROM stages WHERE key = ?", [(key,) for key in keys])
+            self._db.executemany("DELETE FROM stages WHERE key = ? AND status = 'failed'", [(key,) for key in keys])
+
+    def sweep(self) -> int:
+        """Delete files that no row names, left by processes that were killed; how many. Does nothing while another process works."""
+        with self._transaction():
+            if any(_alive(*holder) for holder in self._db.execute("SELECT host, pid, born FROM claims")):
+                return 0
+            named = {file.path for (text,) in self._db.execute("SELECT file FROM stages WHERE file IS NOT NULL") if (file := _stored(text))}
+            stray = [path for path in (self.store / "arrays").glob("*/*") if path.relative_to(self.store).as_posix() not in named]
+            for path in stray:
+                path.unlink(missing_ok=True)
+        return len(stray)
 
     # -- claims
 
-    def claim(self, key: str, *, purpose: str) -> bool:
-        """True if this process may compute the stage for the stage `purpose`: nobody living is at it, and neither is done meanwhile."""
-        ended = "SELECT 1 FROM stages WHERE key IN (?, ?) AND (file IS NOT NULL OR status = 'failed')"
+    def claim(self, key: str, *, towards: Sequence[str] = ()) -> bool:
+        """True if this process may compute the stage: nobody living is at it, and no stage that it leads `towards` is done."""
+        keys = (key, *towards)
+        ended = f"SELECT 1 FROM stages WHERE key IN ({','.join('?' * len(keys))}) AND (file IS NOT NULL OR status = 'failed')"
         with self._transaction():
-            done = self._db.execute(ended, (key, purpose)).fetchone()
+            done = self._db.execute(ended, keys).fetchone()
             holder = self._db.execute("SELECT host, pid, born FROM claims WHERE key = ?", (key,)).fetchone()
             if done or (holder and _alive(*holder)):
                 return False
@@ -199,10 +250,15 @@ class Ledger:
             values = (result.suite, result.key, seq, last, scoring, result.status, text)
             self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
-    def scored(self, suite: str) -> dict[str, tuple[str, str]]:
-        """Cell key to (status, scoring key) of a suite's recorded cells."""
-        rows = self._db.execute("SELECT key, status, scoring FROM cells WHERE suite = ?", (suite,))
-        return {key: (status, scoring) for key, status, scoring in rows}
+    def scored(self, suite: str) -> dict[str, Scored]:
+        """How the recorded cells of a suite stand, by cell key."""
+        rows = self._db.execute("SELECT key, status, scoring, json_extract(result, '$.reason') FROM cells WHERE suite = ?", (suite,))
+        return {key: Scored(status, scoring, reason) for key, status, scoring, reason in rows}
+
+    def forget_cells(self, suite: str, keys: Sequence[str]) -> None:
+        """Take the results of cells back; their stages stay."""
+        with self._transaction():
+            self._db.executemany("DELETE FROM cells WHERE suite = ? AND key = ?", [(suite, key) for key in keys])
 
     def cells(self, suite: str) -> dict[str, CellResult]:
         """The recorded results of a suite by cell key."""
@@ -214,6 +270,21 @@ class Ledger:
         """A number that rises whenever a cell of the suite is recorded."""
         (found,) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM cells WHERE suite = ?", (suite,)).fetchone()
         return int(found)
+
+
+@contextlib.contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _file_text(file: StoredFile | None) -> str | None:
+    return json.dumps(asdict(file)) if file else None
+
+
+def _stored(text: str | None) -> StoredFile | None:
+    return StoredFile(**json.loads(text)) if text else None
 
 
 def _result(data: dict[str, Any]) -> CellResult:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from benchmark.cells import Cell
 from benchmark.datasets import Dataset
-from benchmark.ledger import Ledger, StageRow
+from benchmark.ledger import Ledger, Scored, StageRow
 from benchmark.records import DatasetInfo, Folders
 from benchmark.stages import CellStages, Stage, StageBuilder
 
@@ -49,13 +49,14 @@ def make_plan(suite: str, cells: Sequence[Cell], folders: Folders, ledger: Ledge
     builder = StageBuilder(dataset_infos((cell.config.dataset for cell in cells if not cell.skip), folders))
     rows = ledger.stages() if ledger else {}
     newest = {row.science_key: row for row in rows.values()}
+    scored = ledger.scored(suite) if ledger else {}
     planned = []
     for cell in cells:
         if cell.skip:
             planned.append(PlannedCell(cell, None, "skipped", cell.skip))
             continue
         work = builder.build(cell)
-        planned.append(PlannedCell(cell, work, *state_of(work, rows, newest, ledger)))
+        planned.append(PlannedCell(cell, work, *state_of(work, rows, newest, scored.get(work.key))))
     return Plan(suite, tuple(planned))
 
 
@@ -68,12 +69,13 @@ def dataset_infos(datasets: Iterable[Dataset], folders: Folders) -> dict[str, Da
     return found
 
 
-def state_of(work: CellStages, rows: Mapping[str, StageRow], newest: Mapping[str, StageRow], ledger: Ledger | None) -> tuple[State, str]:
+def state_of(work: CellStages, rows: Mapping[str, StageRow], newest: Mapping[str, StageRow], scored: Scored | None) -> tuple[State, str]:
     """One function says whether a cell is done, for planner, runner and reports alike."""
     row = rows.get(work.last.key)
-    if row is not None and row.status == "ok" and row.file is not None and ledger is not None:
-        problem = row.file.problem(ledger.store)
-        return ("stale", f"damaged: {problem}") if problem else ("done", "")
+    if row is not None and row.damage:
+        return "stale", f"damaged: {row.damage}"
+    if row is not None and row.file is not None:
+        return ("failed", scored.reason) if scored is not None and scored.status == "failed" else ("done", "")
     for stage in work.last.chain:
         found = rows.get(stage.key)
         if found is not None and found.status == "failed":
@@ -118,4 +120,4 @@ def _failed(row: StageRow | None) -> bool:
 
 
 def _missing(row: StageRow | None) -> bool:
-    return row is None or row.file is None
+    return row is None or row.file is None or bool(row.damage)

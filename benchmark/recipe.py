@@ -50,5 +50,10 @@ class Recipe:
         return parameters_of(self)
 
     @functools.cached_property
+    def science(self) -> dict[str, Any]:
+        """`doc` without places: what identity is made of."""
+        return parameters_of(self, identity=True)
+
+    @functools.cached_property
     def text(self) -> str:
         return canonical(self.doc)

@@ -59,6 +59,7 @@ class Problem:
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     iterations: int
+    """Training steps for the set before the method's own sampling."""
     batch: int
     label_smoothing: float = 0.0
 

@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
 import pkgutil
 import sys
@@ -25,7 +24,8 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.errors import InvalidValue, Path, UserError, shown, unknown
-from benchmark.identity import canonical, source_key
+from benchmark.identity import canonical, digest, source_key
+from benchmark.imports import import_file, other_peoples_code
 
 KINDS = ("datasets", "imbalances", "methods", "models", "metrics", "optimizers", "schedules")
 ENTRY_POINTS = "skewbench.plugins"
@@ -82,7 +82,7 @@ def parameter(  # noqa: PLR0913  # all that can be said of a parameter
 ) -> Any:
     """A field of a plug-in: its default, one line of explanation, and the range that is accepted (ends included; `above` is not).
 
-    `identity=False` is for a place (a folder): results do not depend on it, so moving it re-runs nothing.
+    `identity=False` is for a place (a folder): results do not depend on it, so moving it re-runs nothing. No random stream sees it.
     """
     meta = {"doc": doc, "low": low, "high": high, "above": above, "choices": choices, "log": log, "place": not identity}
     return dataclasses.field(default=default, metadata={k: v for k, v in meta.items() if v is not None and v is not False})
@@ -237,21 +237,24 @@ def parameters_of(instance: Any, *, identity: bool = False) -> dict[str, Any]:
 
 
 def plain(value: Any, *, identity: bool = False) -> Any:
-    """A parameter's value as JSON knows it."""
+    """A parameter's value as JSON knows it; with `identity`, places are left out however deep they stand."""
     if isinstance(value, Plugin):
         return value.science if identity else value.doc
     if dataclasses.is_dataclass(value):
-        return parameters_of(value)
+        return parameters_of(value, identity=identity)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, identity=identity) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [plain(item, identity=identity) for item in value]
     return str(value) if isinstance(value, FilePath) else value
 
 
 def code_key(cls: type[Plugin]) -> str:
-    """Key of the source that defines a plug-in."""
-    return source_key(_file(cls))
+    """Key of the source that defines a plug-in: its file, and those of the classes between it and the base of its kind."""
+    base = next(item for item in cls.__mro__ if "kind" in vars(item))
+    own = [item for item in cls.__mro__ if item not in base.__mro__ and item.__module__.split(".")[0] not in sys.stdlib_module_names]
+    keys = [source_key(file) for file in dict.fromkeys(_file(item) for item in own)]
+    return keys[0] if len(keys) == 1 else digest("\n".join(keys))
 
 
 def _file(cls: type) -> FilePath:
@@ -273,7 +276,9 @@ def _load(kind: str) -> dict[str, type[Plugin]]:
 @functools.cache
 def _load_entry_points() -> None:
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        entry.load()
+        package = entry.dist.name if entry.dist else entry.value
+        with other_peoples_code(f"the plug-in '{entry.value}' of the installed package '{package}'", remedy="Mend it or uninstall it."):
+            entry.load()
 
 
 def load_folder(folder: FilePath) -> list[type[Plugin]]:
@@ -281,23 +286,5 @@ def load_folder(folder: FilePath) -> list[type[Plugin]]:
     files = [folder] if folder.is_file() else sorted(folder.glob("*.py"))
     if not files:
         raise UserError(f"no plug-in files (*.py) in {folder}.")
-    modules = {_import_file(file) for file in files if not file.name.startswith("_")}
+    modules = {import_file(file) for file in files if not file.name.startswith("_")}
     return [cls for kind in KINDS for cls in _load(kind).values() if cls.__module__ in modules]
-
-
-def _import_file(file: FilePath) -> str:
-    name = f"skewbench_plugins.{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None, file
-    assert spec.loader is not None, file
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    if str(file.parent) not in sys.path:
-        sys.path.append(str(file.parent))
-    try:
-        spec.loader.exec_module(module)
-    except UserError:
-        raise
-    except Exception as error:  # anything may go wrong in other people's code: say in which file
-        raise UserError(f"the plug-in file {file} cannot be imported: {type(error).__name__}: {error}") from error
-    return name

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmark.evaluate import metric_infos, score
+from benchmark.arrays import DamagedFile
+from benchmark.evaluate import metric_infos, score, scoring_key
 from benchmark.identity import canonical, digest
 from benchmark.ledger import Ledger, StageRow
 from benchmark.metrics import Metric
@@ -19,13 +20,16 @@ from benchmark.stages import CellStages
 if TYPE_CHECKING:
     from benchmark.spec import Suite
 
+SCORING_FAILED = "error (scoring)"
+"""How the reason of a cell begins that a metric could not score."""
+
 
 def unfinished(suite: str, planned: PlannedCell) -> CellResult:
     """A cell without a result: not run yet, or skipped by a rule."""
     if planned.work is not None:
         return _base(suite, planned.work)
     config, seed = planned.cell.config, planned.cell.seed
-    config_key = digest(canonical(config.doc))  # no data fingerprint: the data of a skipped cell is never looked at
+    config_key = digest(canonical(config.science))  # no data fingerprint: the data of a skipped cell is never looked at
     return CellResult(suite, digest(f"{config_key} {seed}"), config_key, config.attributes, seed, "skipped", planned.reason)
 
 
@@ -47,19 +51,22 @@ def _base(suite: str, work: CellStages) -> CellResult:
 
 def finished(suite: str, work: CellStages, ledger: Ledger, metrics: Sequence[Metric]) -> CellResult:
     """The result of a cell whose last stage is done. DamagedFile if its predictions are not what was written."""
-    rows = {stage.op: row for stage in work.last.chain if (row := ledger.stage(stage.key)) is not None}
-    last = rows[work.last.op]
+    rows = [ledger.stage(stage.key) for stage in work.last.chain]
+    if None in rows:
+        raise DamagedFile(f"a stage of cell {work.key} is gone")
+    found = [row for row in rows if row is not None]
+    train, last = found[0], found[-1]
     scores = score(ledger.arrays(last), metrics, work.class_names, work.class_counts)
     return dataclasses.replace(
         _base(suite, work),
         status="ok",
         metrics=scores.metrics,
         confusion_KK=scores.confusion_KK,
-        curve=tuple((int(step), float(loss)) for step, loss in rows["train"].facts.get("curve", ())),
-        profile=_profile(rows),
-        context=rows["train"].context,
-        started=min(row.started for row in rows.values()),
-        ended=max(row.ended for row in rows.values()),
+        curve=tuple((int(step), float(loss)) for step, loss in train.facts.get("curve", ())),
+        profile=_profile(found),
+        context=train.context,
+        started=min(row.started for row in found),
+        ended=max(row.ended for row in found),
     )
 
 
@@ -81,41 +88,48 @@ def failed(suite: str, work: CellStages, row: StageRow) -> CellResult:
 def unscored(suite: str, work: CellStages, error: Exception) -> CellResult:
     """The result of a cell whose predictions are there and which a metric could not score."""
     tail = "".join(traceback.format_exception(error))[-4000:]
-    reason = f"error ({type(error).__name__}) in scoring: {error}"
+    reason = f"{SCORING_FAILED}: {type(error).__name__}: {error}"
     return dataclasses.replace(_base(suite, work), status="failed", reason=reason, log_tail=tail)
 
 
-def _profile(rows: Mapping[str, StageRow]) -> dict[str, float]:
-    """Seconds and CPU seconds per stage, the largest memory peaks, and the training's throughput and size."""
-    found: dict[str, float] = {}
-    for op, row in rows.items():
-        found[f"seconds.{op}"] = row.profile["seconds"]
-        found[f"cpu_seconds.{op}"] = row.profile["cpu_seconds"]
-    for name in ("peak_host_mib", "peak_device_mib", "peak_device_reserved_mib"):
-        peaks = [row.profile[name] for row in rows.values() if name in row.profile]
-        found |= {name: max(peaks)} if peaks else {}
-    found["images_per_second"] = rows["train"].profile["images_per_second"]
-    found["parameters"] = float(rows["train"].facts["parameters"])
-    return found
+def _profile(rows: Sequence[StageRow]) -> dict[str, float]:
+    """Seconds and CPU seconds per operation, the largest memory peaks, and the training's throughput and size."""
+    found: Counter[str] = Counter()
+    for row in rows:
+        found[f"seconds.{row.op}"] += row.profile["seconds"]  # type: ignore[assignment]  # typeshed has counters of whole numbers only
+        found[f"cpu_seconds.{row.op}"] += row.profile["cpu_seconds"]  # type: ignore[assignment]
+    peaks = {
+        name: max(row.profile[name] for row in rows if name in row.profile)
+        for name in ("peak_host_mib", "peak_device_mib", "peak_device_reserved_mib")
+        if any(name in row.profile for row in rows)
+    }
+    train = rows[0]
+    size = {"images_per_second": train.profile["images_per_second"], "parameters": float(train.facts["parameters"])}
+    return {**found, **peaks, **size}
 
 
-def suite_results(suite: Suite, plan: Plan, ledger: Ledger, *, command: str) -> SuiteResults:
-    """All cells of a plan in its order, with what the ledger knows of each."""
-    recorded = ledger.cells(suite.name)
+def suite_results(suite: Suite, plan: Plan, ledger: Ledger | None, *, command: str) -> SuiteResults:
+    """All cells of a plan in its order, with what the ledger knows of each, scored by the suite's metrics as they are now."""
+    recorded = ledger.cells(suite.name) if ledger else {}
+    scored = ledger.scored(suite.name) if ledger else {}
+    scoring = scoring_key(suite.metrics)
     trained = Counter(planned.work.last.chain[0].key for planned in plan.cells if planned.work)
     cells = []
     for planned in plan.cells:
         found = recorded.get(planned.work.key) if planned.work else None
-        found = found or unfinished(suite.name, planned)
+        if found is None:
+            found = unfinished(suite.name, planned)
+        elif ledger and planned.work and found.status == "ok" and scored[found.key].scoring != scoring:
+            found = _scored_again(suite, planned.work, ledger)
         shared = trained[planned.work.last.chain[0].key] if planned.work else 1
         cells.append(dataclasses.replace(found, shared_with=shared))
-    return SuiteResults(
-        suite.name,
-        suite.question,
-        tuple(cells),
-        metric_infos(suite.metrics),
-        suite.show_per_class,
-        suite.baseline,
-        suite.text,
-        command,
-    )
+    infos = metric_infos(suite.metrics)
+    return SuiteResults(suite.name, suite.question, tuple(cells), infos, suite.show_per_class, suite.baseline, suite.text, command)
+
+
+def _scored_again(suite: Suite, work: CellStages, ledger: Ledger) -> CellResult:
+    """By other metrics than those it was recorded with: the predictions are there."""
+    try:
+        return finished(suite.name, work, ledger, suite.metrics)
+    except DamagedFile as damage:
+        return dataclasses.replace(_base(suite.name, work), reason=f"damaged: {damage}")

@@ -5,25 +5,27 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from benchmark.arrays import Arrays, DamagedFile
-from benchmark.errors import DataError
+from benchmark.errors import DataError, LedgerError
 from benchmark.evaluate import scoring_key
-from benchmark.ledger import Ledger, StageRow, now
+from benchmark.ledger import Ledger, Scored, StageRow, now
 from benchmark.metrics import Metric
 from benchmark.plan import Plan, PlannedCell, needed
 from benchmark.records import CellResult
-from benchmark.results import failed, finished, unscored
+from benchmark.results import SCORING_FAILED, failed, finished, unscored
 from benchmark.stages import CellStages, Stage
 
 log = logging.getLogger(__name__)
 
 LOG_TAIL = 4000
 """Characters of a failure's traceback that are kept."""
+MAX_DAMAGES = 3
+"""How often a cell's files may turn out damaged in one run before it is the disk's fault."""
 POLL_SECONDS = 0.5
 """How often to look whether another process has finished a stage that this one needs."""
 
@@ -73,16 +75,17 @@ class Runner:
     listener: Listener
     keep_weights: bool = False
     _children: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _damages: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> None:
         """Bring every cell to an end; cells at which another process is busy are waited for."""
-        rows = self.ledger.stages()
-        for stage in needed(self.plan, rows):
+        self.ledger.sweep()
+        for stage in needed(self.plan, self.ledger.stages()):
             if stage.parent is not None:
                 self._children[stage.parent.key].add(stage.key)
         scoring = scoring_key(self.metrics)
         scored = self.ledger.scored(self.plan.suite)
-        todo = [planned.work for planned in self.plan.cells if planned.work and not self._settled(planned, scored, scoring)]
+        todo = [cell.work for cell in self.plan.cells if cell.work and not _settled(cell, scored.get(cell.work.key), scoring)]
         while todo:
             busy = [work for work in todo if not self._finish(work, scoring)]
             if busy:
@@ -90,48 +93,52 @@ class Runner:
                 time.sleep(POLL_SECONDS)
             todo = busy
 
-    def _settled(self, planned: PlannedCell, scored: dict[str, tuple[str, str]], scoring: str) -> bool:
-        assert planned.work is not None
-        status, scored_by = scored.get(planned.work.key, ("", ""))
-        ended = planned.state == "done" and status == "ok" and scored_by == scoring
-        return ended or (planned.state == "failed" and status in ("failed", "blocked"))
-
     def _finish(self, work: CellStages, scoring: str) -> bool:
-        """Run what a cell lacks and record it; False if another process is at it."""
+        """Run what a cell lacks and record it; False if another process is at it, or if it must be tried again."""
         try:
-            self._ensure(work.last, purpose=work.last)
-            result = finished(self.plan.suite, work, self.ledger, self.metrics)
+            self._ensure(work.last, towards=())
+            result = self._scored(work)
         except _Busy:
             return False
         except _Failed as failure:
             result = failed(self.plan.suite, work, failure.row)
         except DamagedFile as damage:
             log.warning("damaged: %s; computing it again", damage)
-            self.ledger.forget([stage.key for stage in work.last.chain])
-            return self._finish(work, scoring)
-        except (ArithmeticError, ValueError, TypeError, LookupError) as error:  # a metric that cannot score these predictions
-            result = unscored(self.plan.suite, work, error)
+            self._damages[work.key] += 1
+            if self._damages[work.key] > MAX_DAMAGES:
+                raise LedgerError(f"the store {self.ledger.store} keeps damaging its files: {damage}. Is the disk sound?") from damage
+            return False
         self.ledger.record_cell(result, last=work.last.key, scoring=scoring)
         self.listener.cell_ended(result)
         return True
 
-    def _ensure(self, stage: Stage, *, purpose: Stage) -> None:
-        """See to it that a stage's result is stored, computing it and what it rests on where needed."""
+    def _scored(self, work: CellStages) -> CellResult:
+        try:
+            return finished(self.plan.suite, work, self.ledger, self.metrics)
+        except LedgerError:
+            raise
+        except Exception as error:  # a metric may be anybody's code: its failure is this cell's result
+            return unscored(self.plan.suite, work, error)
+
+    def _ensure(self, stage: Stage, *, towards: tuple[str, ...]) -> None:
+        """See to it that a stage's result is stored, computing it and what it rests on where needed; `towards`: the stages it leads to."""
         row = self.ledger.stage(stage.key)
         if row is not None and row.status == "failed":
             raise _Failed(row)
-        if row is not None and row.file is not None:
-            if problem := row.file.problem(self.ledger.store):
-                raise DamagedFile(problem)
+        if row is not None and row.file is not None and not row.damage:
             return
+        if row is not None and row.damage:
+            log.warning("damaged: %s; computing it again", row.damage)
+            self.ledger.forget_damaged(row)
         if stage.parent is not None:
-            self._ensure(stage.parent, purpose=purpose)
-        if not self.ledger.claim(stage.key, purpose=purpose.key):
+            self._ensure(stage.parent, towards=(stage.key, *towards))
+        if not self.ledger.claim(stage.key, towards=towards):
             raise _Busy
         try:
             self._compute(stage)
-        finally:
+        except BaseException:
             self.ledger.unclaim(stage.key)
+            raise
 
     def _compute(self, stage: Stage) -> None:
         parent = self._parent_arrays(stage)
@@ -147,9 +154,8 @@ class Runner:
             self.listener.stage_ended(stage, row)
             raise _Failed(row) from error
         row = self._row(stage, started, result=result)
-        self.ledger.record(stage, row, result.arrays)
+        self.ledger.record(stage, row, result.arrays, release=self._no_longer_needed(stage))
         self.listener.stage_ended(stage, row)
-        self._release_parent(stage)
 
     def _parent_arrays(self, stage: Stage) -> Arrays:
         if stage.parent is None:
@@ -169,30 +175,42 @@ class Runner:
         assert result is not None
         return replace(row, facts=result.facts, profile=result.profile)
 
-    def _release_parent(self, stage: Stage) -> None:
-        """Weights are kept only while a stage of this plan still needs them; predictions always."""
+    def _no_longer_needed(self, stage: Stage) -> list[str]:
+        """The parent, if it holds weights which no other stage of this plan still needs; predictions are always kept."""
         if stage.parent is None or stage.parent.op != "train" or self.keep_weights:
-            return
+            return []
         waiting = self._children[stage.parent.key]
         waiting.discard(stage.key)
-        if not waiting:
-            self.ledger.release(stage.parent.key)
+        return [] if waiting else [stage.parent.key]
+
+
+def _settled(planned: PlannedCell, scored: Scored | None, scoring: str) -> bool:
+    """Whether a cell has ended and its result is recorded, by these metrics."""
+    if scored is None or planned.state not in ("done", "failed"):
+        return False
+    by_a_stage = planned.state == "failed" and scored.status in ("failed", "blocked") and not scored.reason.startswith(SCORING_FAILED)
+    return by_a_stage or scored.scoring == scoring
 
 
 def failure_kind(error: Exception) -> str:
     """The kind under which a failure is counted and retried: out-of-memory-device, out-of-memory-host, not-finite, or error (type)."""
     name = type(error).__name__
-    kinds = {"OutOfMemoryError": "out-of-memory-device", "MemoryError": "out-of-memory-host", "NotFinite": "not-finite"}
-    return kinds.get(name, f"error ({name})")
+    if name == "OutOfMemoryError":  # torch's, known by name: nothing here imports torch
+        return "out-of-memory-device"
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        return "out-of-memory-host"
+    return "not-finite" if name == "NotFinite" else f"error ({name})"
 
 
 def retry(plan: Plan, ledger: Ledger, kind: str | None) -> int:
-    """Forget the failed stages of a plan, all or those of one kind, so that they run again; how many."""
-    rows = ledger.stages()
-    keys = [
-        key
-        for key in plan.stages
-        if (row := rows.get(key)) is not None and row.status == "failed" and (kind is None or row.kind.startswith(kind))
+    """Forget the failed stages of a plan, all or those of one kind, and cells that could not be scored; how many."""
+    rows, scored = ledger.stages(), ledger.scored(plan.suite)
+    stages = [key for key in plan.stages if (row := rows.get(key)) and row.status == "failed" and row.kind.startswith(kind or "")]
+    cells = [
+        cell.work.key
+        for cell in plan.cells
+        if cell.work and (found := scored.get(cell.work.key)) and found.reason.startswith(f"{SCORING_FAILED}: {kind or ''}")
     ]
-    ledger.forget(keys)
-    return len(keys)
+    ledger.forget(stages)
+    ledger.forget_cells(plan.suite, cells)
+    return len(stages) + len(cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +10,12 @@ from typing import Any
 
 from benchmark.cells import Cell
 from benchmark.draw import Counts, planned_counts
+from benchmark.errors import InvalidValue
 from benchmark.identity import canonical, digest
 from benchmark.methods import Adjust, Train
+from benchmark.recipe import Recipe
 from benchmark.records import DatasetInfo, Problem
+from benchmark.registry import Plugin, plain
 
 OPERATIONS = {"train": 1, "predict": 1, "adjust": 1}
 """Version of each operation: raise one when its code changes what it computes (tests/golden/operations.json watches the code)."""
@@ -24,18 +28,18 @@ class Stage:
     op: str
     config: Mapping[str, Any]
     """All that is needed to compute it, as plain JSON."""
+    science: Mapping[str, Any]
+    """`config` without places: all that can change a number, and all that a random stream may depend on."""
     code: Mapping[str, str]
     """Source keys of the plug-ins that take part."""
     owner: str
     """The method that asked for it: whose failure it is."""
     parent: Stage | None = None
-    science: Mapping[str, Any] | None = None
-    """`config` without places, where it names any: all that can change a number."""
 
     @functools.cached_property
     def science_key(self) -> str:
         """What is computed."""
-        return digest(canonical([self.op, self.science or self.config, self.parent.science_key if self.parent else None]))
+        return digest(canonical([self.op, self.science, self.parent.science_key if self.parent else None]))
 
     @functools.cached_property
     def all_code(self) -> Mapping[str, str]:
@@ -91,14 +95,18 @@ class StageBuilder:
     _counts: dict[tuple[str, str, int], Counts] = field(default_factory=dict)
 
     def build(self, cell: Cell) -> CellStages:
-        """The stages of one cell; InvalidValue where the imbalance or the method cannot do what is asked."""
+        """The stages of one cell; InvalidValue, naming the cell, where imbalance, method or model cannot do what is asked."""
+        try:
+            return self._build(cell)
+        except InvalidValue as error:
+            raise InvalidValue(f"{error.problem}\nThat is the cell {_words(cell)}.", path=error.path, at_key=error.at_key) from error
+
+    def _build(self, cell: Cell) -> CellStages:
         config = cell.config
         info = self.infos[config.dataset.text]
         counts = self._planned_counts(cell, info)
-        size = sum(counts.train)
-        shape = info.shape
-        budget = (config.recipe.num_steps(size), config.recipe.batch, config.recipe.label_smoothing)
-        problem = Problem(counts.train, counts.class_names, shape, *budget)
+        config.model.check(info.shape, len(counts.class_names))
+        problem = problem_of(config.recipe, counts.train, counts.class_names, info.shape)
         stage: Stage | None = None
         sampled = counts.train
         for step in config.method.steps(problem):
@@ -122,30 +130,44 @@ class StageBuilder:
     def _train(self, cell: Cell, info: DatasetInfo, step: Train, problem: Problem) -> Stage:
         config = cell.config
         sampled = step.class_counts or problem.class_counts
-        needs = {
-            "dataset": config.dataset.doc,
+        numbers = {
             "fingerprint": info.fingerprint,
-            "imbalance": config.imbalance.doc,
             "seed": cell.seed,
             "class_names": problem.class_names,
             "class_counts": problem.class_counts,
-            "model": config.model.doc,
-            "recipe": config.recipe.doc,
             "steps": config.recipe.num_steps(sum(sampled)),
             "sampled": step.class_counts,
-            "loss": step.by.doc if step.own_loss else None,
         }
+        named = {"dataset": config.dataset, "imbalance": config.imbalance, "model": config.model, "recipe": config.recipe}
+        named["loss"] = step.by if step.own_loss else None
         parts = (config.dataset, config.imbalance, config.model, step.by, config.recipe.optimizer, config.recipe.schedule)
         code = {name: key for part in parts for name, key in part.code.items()}
-        science = {**needs, "dataset": config.dataset.science}
-        return self._one(Stage("train", needs, code, step.by.name, science=science))
+        full, science = ({**numbers, **{name: plain(part, identity=drop) for name, part in named.items()}} for drop in (False, True))
+        return self._one(Stage("train", full, science, code, step.by.name))
 
     def _predict(self, trained: Stage) -> Stage:
-        return self._one(Stage("predict", {}, {}, trained.owner, trained))
+        return self._one(Stage("predict", {}, {}, {}, trained.owner, trained))
 
     def _adjust(self, stage: Stage, step: Adjust) -> Stage:
         own = {name: key for name, key in step.by.code.items() if name == f"methods:{step.by.name}"}
-        return self._one(Stage("adjust", {"offset": step.offset}, own, step.by.name, stage))
+        offset = {"offset": step.offset}
+        return self._one(Stage("adjust", offset, offset, own, step.by.name, stage))
 
     def _one(self, stage: Stage) -> Stage:
         return self._stages.setdefault(stage.key, stage)
+
+
+def problem_of(recipe: Recipe, class_counts: tuple[int, ...], class_names: tuple[str, ...], shape: tuple[int, int, int]) -> Problem:
+    """What a method is told, alike when it plans and when it makes its loss: the budget is that of the set before its own sampling."""
+    return Problem(class_counts, class_names, shape, recipe.num_steps(sum(class_counts)), recipe.batch, recipe.label_smoothing)
+
+
+def _words(cell: Cell) -> str:
+    parts = (cell.config.dataset, cell.config.imbalance, cell.config.method, cell.config.model)
+    return ", ".join([*(f"{part.kind.removesuffix('s')} {_spec(part)}" for part in parts), f"seed {cell.seed}"])
+
+
+def _spec(part: Plugin) -> str:
+    """A plug-in as it stands in a suite: its name, and the parameters that are not at their default."""
+    given = {f.name: plain(getattr(part, f.name)) for f in dataclasses.fields(part) if getattr(part, f.name) != f.default}
+    return f"{part.name} {canonical(given)}" if given else part.name

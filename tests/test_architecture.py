@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.evaluate import SCORING
 from benchmark.identity import source_key
 from benchmark.stages import OPERATIONS
 
@@ -19,7 +20,8 @@ ROOT = Path(__file__).parent.parent
 FILES = [file for folder in ("benchmark", "trackers", "reports", "suites") for file in sorted((ROOT / folder).rglob("*.py"))]
 
 LAYERS: list[list[str]] = [
-    ["benchmark.errors", "benchmark.identity", "benchmark.records", "benchmark.seeds", "benchmark.registry", "benchmark.places", "suites"],
+    ["benchmark.errors", "benchmark.identity", "benchmark.records", "benchmark.seeds", "benchmark.imports", "benchmark.registry",
+     "benchmark.places", "suites"],
     ["benchmark.datasets", "benchmark.imbalances", "benchmark.methods", "benchmark.models", "benchmark.metrics", "benchmark.optimizers",
      "benchmark.schedules"],
     ["benchmark.recipe", "benchmark.fetch", "benchmark.scaffold", "benchmark.labels", "benchmark.summary", "benchmark.answer"],
@@ -131,10 +133,10 @@ def test_planning_imports_nothing_heavy():
 
 
 def test_an_operation_whose_code_changes_says_so():
-    """What trains and predicts is identified by a version, not by its source: the watch over that version.
+    """What trains, predicts and scores is identified by a version, not by its source: the watch over that version.
 
-    If this fails, decide: do the numbers change? Then raise the operation's version in benchmark/stages.py. Either way write the new
-    digests: `python tests/test_architecture.py`.
+    If this fails, decide: do the numbers change? Then raise the operation's version in benchmark/stages.py, or SCORING in
+    benchmark/evaluate.py. Either way write the new digests: `python tests/test_architecture.py`.
     """
     recorded = json.loads((ROOT / "tests/golden/operations.json").read_text())
     assert recorded == operation_digests()
@@ -147,9 +149,12 @@ def operation_digests() -> dict[str, object]:
         "benchmark/execute/stages.py",
         "benchmark/draw.py",
         "benchmark/seeds.py",
+        "benchmark/evaluate.py",
+        "benchmark/metrics/_confusion.py",
     ]
     keys = {name: source_key(ROOT / name) for name in watched}
-    return {"versions": OPERATIONS, "code": keys, "all": hashlib.sha256(str(sorted(keys.items())).encode()).hexdigest()}
+    versions = {**OPERATIONS, "scoring": SCORING}
+    return {"versions": versions, "code": keys, "all": hashlib.sha256(str(sorted(keys.items())).encode()).hexdigest()}
 
 
 if __name__ == "__main__":

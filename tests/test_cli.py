@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import results_factory as factory
 
 from benchmark.cli import main
+from benchmark.cli.browse import tracker_place
+from benchmark.cli.console import print_json
+from benchmark.cli.session import Choice
 
 SUITE = """
 suite: tiny
@@ -77,6 +85,14 @@ def test_a_failed_cell_gives_exit_code_1_and_can_be_tried_again(place, capsys):
     assert (code, "0 trainings to do" in err) == (1, True)
     code, _, err = skewbench("run", *bad, "--retry", "failed:not-finite", capsys=capsys)
     assert (code, "2 trainings to do" in err) == (1, True)
+    assert "tiny: 2 failures to try again" in err
+    code, _, err = skewbench("run", *bad, "--retry", "failed:nonfinite", capsys=capsys)
+    assert (code, "only as: not-finite" in err) == (2, True)
+
+
+def test_a_retry_where_nothing_has_failed_is_no_mistake(place, capsys):
+    code, _, err = skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", "--retry", "failed:not-finite", capsys=capsys)
+    assert (code, "tiny: 0 failures to try again" in err) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +149,108 @@ def test_validate_looks_at_no_data(place, capsys, monkeypatch):
     assert (code, "6 cells" in out) == (0, True)
     code, _, err = skewbench("plan", "far.yaml", capsys=capsys)
     assert (code, "/nowhere/at/all" in err) == (2, True)
+
+
+@pytest.mark.parametrize("words", ["plan", "report --json", "report --out elsewhere", "explain", "validate", "list", "show ros", "sync"])
+def test_looking_makes_no_store(place, capsys, words):
+    verb, *options = words.split()
+    if verb == "explain":
+        _, out, _ = skewbench("plan", "tiny.yaml", "--json", capsys=capsys)
+        options = [json.loads(out)["cells"][0]["cell"]]
+    suite = [] if verb in ("list", "show") else ["tiny.yaml"]
+    code, out, _ = skewbench(verb, *suite, *options, capsys=capsys)
+    assert (code, bool(out)) == (0, True)
+    assert not (place / "skewbench-results").exists()
+
+
+def test_a_report_of_nothing_says_so(place, capsys):
+    code, out, _ = skewbench("report", "tiny.yaml", capsys=capsys)
+    assert code == 0
+    assert "Nothing has been measured yet" in Path(out.strip()).read_text()
+
+
+def test_a_report_on_a_part_is_not_taken_for_the_whole(place, capsys):
+    skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
+    page = place / "skewbench-results/reports/tiny/index.html"
+    whole, written = page.read_text(), page.stat().st_mtime_ns
+    skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
+    assert page.stat().st_mtime_ns == written  # nothing has changed: not written again
+    skewbench("report", "tiny.yaml", "--only", "method=none", capsys=capsys)
+    assert page.read_text() != whole
+    skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
+    assert page.read_text() == whole
+
+
+def test_a_report_by_another_version_is_written_anew(place, capsys, monkeypatch):
+    skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
+    page = place / "skewbench-results/reports/tiny/index.html"
+    written = page.stat().st_mtime_ns
+    monkeypatch.setattr("benchmark.__version__", "0.0.1")
+    skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
+    assert page.stat().st_mtime_ns > written
+
+
+def test_json_holds_no_nan(capsys):
+    results = factory.results(change=lambda cell: replace(cell, metrics={"auc": math.nan, "error": 0.5}, curve=((1, math.inf),)))
+    print_json(results)
+    cell = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["cells"][0]
+    assert (cell["metrics"], cell["curve"]) == ({"auc": None, "error": 0.5}, [[1, None]])
+
+
+def test_validate_and_sync_speak_json(place, capsys):
+    _, out, _ = skewbench("validate", "tiny.yaml", "--json", capsys=capsys)
+    assert json.loads(out) == {"suite": "tiny", "cells": 6}
+    _, out, _ = skewbench("sync", "tiny.yaml", "--json", capsys=capsys)
+    assert json.loads(out) == {"written": 0, "already_there": 0, "uri": f"sqlite:///{place}/skewbench-results/mlflow.db"}
+
+
+def test_check_speaks_json(place):
+    Path("mine.py").write_text(
+        "from benchmark.methods import Method\nfrom benchmark.registry import plugin\n"
+        "@plugin('stepless')\nclass Stepless(Method):\n    'Nothing.'\n"
+    )
+    command = [sys.executable, "-m", "benchmark", "check", "mine.py", "--json"]  # a process of its own: a registration stays
+    done = subprocess.run(command, capture_output=True, text=True, cwd=place, check=False)
+    (problems,) = json.loads(done.stdout).values()
+    assert (done.returncode, bool(problems)) == (1, True)
+
+
+def test_a_store_is_named_wherever_it_would_not_be_meant(monkeypatch):
+    def choice(store: str) -> Choice:
+        return Choice("tiny", (), (), None, Path(store), (), False)
+
+    monkeypatch.setenv("SKEWBENCH_STORE", "/other")
+    assert choice("skewbench-results").process("sync")[-2:] == ["--store", "skewbench-results"]
+    assert choice("skewbench-results").command("run") == "skewbench run tiny --store skewbench-results"
+    assert choice("/other").command("run") == "skewbench run tiny"
+    assert tracker_place(Path("my results")) == "skewbench ui --store 'my results'"
+    monkeypatch.delenv("SKEWBENCH_STORE")
+    assert choice("skewbench-results").command("run") == "skewbench run tiny"
+
+
+def test_a_finished_suite_shows_its_results_though_the_tracker_is_in_trouble(place, capsys):
+    skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
+    with closing(sqlite3.connect(place / "skewbench-results/tracker.db")) as connection:
+        connection.execute("CREATE TABLE mirrored (something_else TEXT)")
+    code, out, err = skewbench("run", "tiny.yaml", "--no-report", capsys=capsys)
+    assert (code, "±" in out, "warning" in err) == (0, True, True)
+
+
+def test_the_follower_rests_ten_times_as_long_as_it_works():
+    program = (
+        "import time; from itertools import count; from types import SimpleNamespace as some; from benchmark.cli import browse\n"
+        "browse.FOLLOW_SECONDS = 0.05; browse._sync = lambda session: (time.sleep(0.2), print('synced'))\n"
+        "numbers = count(1); ledger = some(seq=lambda name: next(numbers))\n"
+        "browse._follow(some(ledger=ledger, suite=some(name='tiny')))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(1)
+        process.stdin.close()
+        assert process.stdout.read() == "synced\n"  # the last one, when the suite has ended
+        assert process.wait(timeout=20) == 0
 
 
 @pytest.mark.slow

@@ -257,13 +257,15 @@ def _network(channels: int, pixels: int, num_classes: int, fault: str) -> nn.Mod
 
 
 def _model(fault: str, least: int = 8) -> type[Model]:
+    def check_shape(_: Model, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        if image_shape[1] < least:
+            raise InvalidValue("too small")
+
     def build(_: Model, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         channels, height, width = image_shape
-        if height < least:
-            raise InvalidValue("too small")
         return _network(channels, height * width, num_classes, fault)
 
-    return made(Model, build=build)
+    return made(Model, check=check_shape, build=build)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +297,17 @@ def test_a_model_that_leaves_small_images_to_torch_is_reported() -> None:
         module.add_module("head", nn.Linear(4, num_classes))
         return module
 
-    assert_reported(made(Model, build=build), "must raise InvalidValue for images too small for it; (1, 1, 1) ends in RuntimeError")
+    assert_reported(made(Model, build=build), "`check` must raise InvalidValue for images too small for it; (1, 1, 1) ends in RuntimeError")
+
+
+def test_a_model_that_refuses_small_images_only_when_it_is_built_is_reported() -> None:
+    def build(_: Model, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+        channels, height, width = image_shape
+        if height < 8:
+            raise InvalidValue("too small")
+        return _network(channels, height * width, num_classes, "")
+
+    assert_reported(made(Model, build=build), "`check` must raise InvalidValue")
 
 
 def _steps(change: Callable[[Method, Problem], object]) -> type[Method]:

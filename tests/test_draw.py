@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from benchmark import registry
 from benchmark.draw import draw, planned_counts, resample
 from benchmark.errors import DataError, InvalidValue
+from benchmark.imbalances import Classes, Imbalance
 from benchmark.records import DatasetInfo, Images
 
 COUNTS, TESTS = (40, 60, 50), (10, 12, 14)
@@ -87,6 +88,35 @@ def test_validation_leaves_every_class_a_training_image():
     assert (counts.train, counts.validation) == ((1, 1, 20), (1, 2, 20))
 
 
+@given(st.integers(0, 3), st.sampled_from([1.0, 10.0, 18.0]), st.floats(0, 0.9, allow_subnormal=False), st.sampled_from([None, 0.5]))
+def test_no_class_is_emptied_behind_the_users_back(seed, ratio, validation, train_fraction):
+    data = dataset(validation=validation, train_fraction=train_fraction)
+    counts = planned_counts(data, INFO, imbalance({"step": {"ratio": ratio, "minority": 0.4}}), seed)
+    assert min(counts.train) >= 1
+
+
+def test_the_only_image_of_a_class_trains():
+    counts = planned_counts(dataset(validation=0.6), INFO, imbalance({"counts": {"keep": [1, 2, 40]}}), 0)
+    assert (counts.train, counts.validation) == ((1, 1, 16), (0, 1, 24))
+
+
+class Careless(Imbalance):
+    """Keeps what there is, and does not look whether that is anything."""
+
+    name = "careless"
+
+    def counts(self, classes: Classes) -> tuple[int, ...]:
+        return classes.available
+
+
+def test_a_class_that_the_split_leaves_empty_is_an_error_unless_it_was_asked_for():
+    info = DatasetInfo("f", (1, 2, 2), ("a", "b", "c"), (40, 1, 50), (0, 0, 0))
+    data = dataset(train_fraction=0.3)
+    with pytest.raises(InvalidValue, match="class 'b' is left without a training image by imbalance 'careless'"):
+        planned_counts(data, info, Careless(), 0)
+    assert planned_counts(data, info, imbalance({"counts": {"keep": [12, 0, 15]}}), 0).train == (12, 0, 15)
+
+
 def test_no_test_part_is_an_error_that_names_the_remedy():
     info = DatasetInfo("f", (1, 2, 2), ("a", "b"), (5, 5), (0, 0))
     with pytest.raises(DataError, match="train_fraction"):
@@ -111,6 +141,13 @@ def test_resampling_hits_its_target_keeps_originals_and_repeats_nothing_when_it_
         assert (
             len(set(own.tolist())) == min(before, after) if after <= before else set(np.flatnonzero(labels == label)) <= set(own.tolist())
         )
+
+
+def test_resampling_cannot_make_up_images():
+    labels = np.repeat([0, 2], [50, 5]).astype(np.int64)
+    assert np.bincount(labels[resample(labels, (50, 0, 50), "x")]).tolist() == [50, 0, 50]
+    with pytest.raises(InvalidValue, match="50 images of class 1, which has none"):
+        resample(labels, (50, 50, 50), "x")
 
 
 def test_resampling_depends_on_its_parts():

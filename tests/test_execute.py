@@ -11,7 +11,9 @@ from benchmark.errors import UserError
 from benchmark.execute.context import choose_machine
 from benchmark.execute.nvml import describe
 from benchmark.execute.profiling import Meter
+from benchmark.execute.stages import Executor
 from benchmark.ledger import Ledger
+from benchmark.places import default_folders
 
 
 def test_the_context_says_where_a_number_comes_from():
@@ -22,10 +24,27 @@ def test_the_context_says_where_a_number_comes_from():
     assert {"host", "processor", "python", "code_version", "numpy", "precision"} <= context.keys()
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "mps"])
+@pytest.mark.parametrize("device", ["gpu", "mps", "cuda:x", "cuda:", "cuda:-1", "cuda:0 ", "cudafoo", "cuda0", "cpu:0", ""])
 def test_unknown_devices(device):
-    with pytest.raises((UserError, ValueError)):
+    with pytest.raises(UserError, match=f"unknown device '{device}'"):
         choose_machine(device)
+
+
+def test_float32_is_float32():
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    choose_machine("cpu", 1)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_a_stage_leaves_other_devices_and_the_global_generator_alone(tmp_path, monkeypatch):
+    """Two GPUs that no stage on the CPU may touch: naming them would fail here, where there are none."""
+    planned, _ = small.plan(tmp_path, small.cells(["none"]))
+    executor = Executor(choose_machine("cpu"), default_folders(None))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    before = torch.get_rng_state()
+    executor.run(planned.cells[0].work.last.chain[0], {}, lambda *_: None)
+    assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
@@ -75,9 +94,6 @@ def test_profiles_have_units_and_reach_the_result(tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_the_same_bits_twice_on_a_gpu(tmp_path):
-    from benchmark.execute.stages import Executor
-    from benchmark.places import default_folders
-
     planned, _ = small.plan(tmp_path, small.cells(["none"], iterations=50))
     train, predict = planned.cells[0].work.last.chain
     executor = Executor(choose_machine("cuda"), default_folders(None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark import registry, seeds
-from benchmark.identity import canonical, digest, source_key
+from benchmark.identity import canonical, digest, source_key, sources
 from benchmark.recipe import Recipe
 
 JSON = st.recursive(
@@ -75,6 +76,58 @@ def test_a_private_module_beside_it_is_part_of_its_code(tmp_path):
     before = write(tmp_path / "plugin.py", "from folder._helper import A\n")
     helper.write_text("A = 2\n")
     assert write(tmp_path / "plugin.py", "from folder._helper import A\n") != before
+
+
+def test_a_private_module_in_our_own_folders_counts_and_a_plugin_beside_it_does_not():
+    folder = Path(registry.__file__).parent
+    assert [file.name for file in sources(folder / "datasets" / "cifar10.py")][0] == "cifar10.py"
+    assert {file.name for file in sources(folder / "methods" / "thresholding.py")} == {"thresholding.py"}
+    assert "_confusion.py" in {file.name for file in sources(folder / "metrics" / "f1.py")}
+
+
+@pytest.mark.parametrize(
+    "line", ["from helper import A", "import helper", "from . import helper", "import helper.deep", "from .helper import *"]
+)
+def test_every_module_beside_other_peoples_code_is_part_of_it(tmp_path, line):
+    (tmp_path / "helper.py").write_text("import deeper\n")
+    (tmp_path / "deeper.py").write_text("import helper\nA = 1\n")
+    before = write(tmp_path / "plugin.py", f"{line}\n")
+    (tmp_path / "deeper.py").write_text("import helper\nA = 2\n")
+    assert write(tmp_path / "plugin.py", f"{line}\n") != before
+
+
+def test_a_package_beside_other_peoples_code_is_part_of_it(tmp_path):
+    (tmp_path / "helpers").mkdir()
+    (tmp_path / "helpers" / "loss.py").write_text("A = 1\n")
+    before = write(tmp_path / "plugin.py", "from helpers.loss import A\n")
+    (tmp_path / "helpers" / "loss.py").write_text("A = 2\n")
+    assert write(tmp_path / "plugin.py", "from helpers.loss import A\n") != before
+
+
+CODE = """
+@dataclass(frozen=True)
+class A(metaclass=C):
+    x: int = -1_000
+    async def f(self, a, /, *b, c=1e-3, **d) -> None:
+        return f"{a!r:>{c}} é\\u0378 {b}" u"x" if a is None else (yield [k := 1, *b, {**d}, ..., b"\\x00", 1j])
+    try: pass
+    except* (E, F) as e: raise G from e
+    match a:
+        case {"k": [1, *_], **rest} if rest: del a[1:2]
+"""
+
+
+def test_golden_source_key(tmp_path):
+    """The same under every Python version that runs this test."""
+    assert write(tmp_path / "plugin.py", CODE) == "4fa5f4762dba6c0d98b015addcc05e8e"
+
+
+def test_fields_that_a_later_python_adds_to_the_tree_change_nothing(tmp_path, monkeypatch):
+    before = write(tmp_path / "plugin.py", CODE)
+    monkeypatch.setattr(ast.ClassDef, "_fields", (*ast.ClassDef._fields, "new_list", "new_option"))
+    monkeypatch.setattr(ast.ClassDef, "new_list", [], raising=False)
+    monkeypatch.setattr(ast.ClassDef, "new_option", None, raising=False)
+    assert write(tmp_path / "plugin.py", CODE) == before
 
 
 def test_streams_depend_on_purpose_and_parts_alone():

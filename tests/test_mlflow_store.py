@@ -330,6 +330,37 @@ def store_copy(store: MlflowStore, folder: Path) -> str:
     return default_uri(folder)
 
 
+def test_two_who_sync_at_once_write_every_run_once(tmp_path: Path, store: MlflowStore) -> None:
+    uri = store_copy(store, tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from tests import test_mlflow_store as t; import trackers.runs\n"
+        "print('ready', flush=True); sys.stdin.readline(); t.sync(t.suite('both', seeds=4), store=Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    writers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.communicate("go\n", timeout=60)
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert len(runs(MlflowStore(uri, tmp_path / "artifacts"), "both")) == 8 + 2
+
+
+def test_a_lock_that_cannot_be_had_is_a_tracker_error(tmp_path: Path, store: MlflowStore) -> None:
+    uri = store_copy(store, tmp_path)
+    (tmp_path / "mlflow.db.writer").mkdir()
+    with pytest.raises(TrackerError, match="skewbench sync"):
+        sync(suite("unlocked"), store=tmp_path, uri=uri)
+
+
+def test_which_other_cells_are_meant_changes_no_run(tmp_path: Path) -> None:
+    cell = suite("selection").cells[0]
+    mirror = Mirror(tmp_path)
+    mirror.record("http://host:1", cell, "run")
+    assert mirror.pending("http://host:1", [replace(cell, shared_with=7)]) == []
+
+
 def test_mirror_notices_changes_and_asks_without_mlflow(tmp_path: Path) -> None:
     program = (
         "import sys; from dataclasses import replace; from pathlib import Path; from tests import results_factory as f\n"

@@ -43,6 +43,8 @@ def test_dropout_is_there_only_when_asked_for():
 
 @pytest.mark.parametrize(("name", "side"), [("lenet5", 15), ("small-cnn", 7)])
 def test_images_too_small_are_refused_with_the_smallest_size(name, side):
-    build(name, (1, side + 1, side + 1))
+    model = registry.build("models", name)
+    model.check((1, side + 1, side + 1), 10)
+    assert model.build((1, side + 1, side + 1), 10)(torch.zeros(2, 1, side + 1, side + 1)).shape == (2, 10)
     with pytest.raises(InvalidValue, match=f"at least {side + 1} x {side + 1}, found {side} x {side}"):
-        build(name, (1, side, side))
+        model.check((1, side, side), 10)

@@ -16,7 +16,7 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
 NOT_HERE = ("make ", "python3 -m venv", "pip install", "pytest", "skewbench ui")
-"""Set-up and tests are what CI does; the page is served and fetched in test_mlflow_store.py."""
+"""Set-up and tests are what CI does; the page is served and fetched in test_tracking_cli.py."""
 
 
 def blocks(language: str) -> list[str]:

@@ -11,14 +11,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmark.records import CellResult
+from trackers.content import OF_THE_SELECTION
 from trackers.location import redact
 
 MAX_TICKS = 30
 
 
 def cell_files(cell: CellResult) -> dict[str, bytes]:
-    """`cell.json` holds every field of the record, the resolved cell among them, so that it can be read back."""
-    files = {"cell.json": _json({item.name: getattr(cell, item.name) for item in dataclasses.fields(cell)})}
+    """`cell.json` holds every field that is the cell's own, the resolved cell among them, so that the record can be read back."""
+    names = [item.name for item in dataclasses.fields(cell) if item.name not in OF_THE_SELECTION]
+    files = {"cell.json": _json({name: getattr(cell, name) for name in names})}
     if cell.confusion_KK is not None:
         files["confusion.json"] = _json({"rows": "true class", "classes": cell.class_names, "confusion": cell.confusion_KK})
     if cell.status != "ok" and cell.log_tail:

@@ -20,6 +20,8 @@ LAYOUT = 1
 MAX_CLASS_METRICS = 20
 """With more classes than this, numbers per class stand in the artifact `cell.json` only."""
 CURVE = "train_loss"
+OF_THE_SELECTION = ("shared_with",)
+"""Fields of a cell that follow from which other cells are meant: never written, or every `--only` would write all runs anew."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class RunContent:
 
 def content_digest(content: CellResult | RunContent) -> str:
     """Changes whenever anything that the tracker shows of it changes."""
-    values = [getattr(content, item.name) for item in dataclasses.fields(content)]
+    values = [getattr(content, item.name) for item in dataclasses.fields(content) if item.name not in OF_THE_SELECTION]
     text = json.dumps([LAYOUT, values], sort_keys=True, default=_as_json, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -113,7 +115,6 @@ def _filters(cell: CellResult, *, level: str) -> dict[str, str]:
 
 def _tags(cell: CellResult) -> dict[str, str]:
     tags = _filters(cell, level="cell") | {"bench.cell_key": cell.key, "bench.seed": str(cell.seed), "bench.current": "true"}
-    tags["bench.shared_with"] = str(cell.shared_with)
     context = {name: cell.context[name] for name in ("host", "device", "code_version") if cell.context.get(name) is not None}
     return {key: redact(cut(value, MAX_TAG)) for key, value in (tags | {f"bench.{k}": str(v) for k, v in context.items()}).items()}
 

@@ -39,7 +39,7 @@ def prepare(path: Path) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.with_name(path.name + ".lock")) as lock:
+        with locked(path.with_name(path.name + ".lock")) as lock:
             if not token(path):
                 _create(path, lock)
                 _finish(path)
@@ -49,7 +49,8 @@ def prepare(path: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[int]:
+def locked(path: Path) -> Iterator[int]:
+    """Hold this file's lock, waiting for whoever has it; the file's descriptor. A lock dies with its process."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

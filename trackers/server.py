@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import psutil
 
 from benchmark.errors import UserError
 from trackers import database
 from trackers.location import SETTINGS, checked, default_uri, redact, sqlite_path
+
+_STOP_SECONDS = 10.0
 
 
 def ui_command(store: Path, uri: str | None, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
@@ -35,7 +41,7 @@ def server_environment() -> dict[str, str]:
 
 
 def serve_ui(store: Path, uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5000) -> int:
-    """Serve until interrupted; the server's exit code. Sets up the database first: MLflow itself does so without a lock."""
+    """Serve until interrupted; the server's exit code, 0 if interrupted. Sets up the database first: MLflow itself locks nothing."""
     command = ui_command(store, uri, host, port)
     require_free(host, port)
     path = sqlite_path(checked(uri or default_uri(store)))
@@ -44,9 +50,27 @@ def serve_ui(store: Path, uri: str | None = None, *, host: str = "127.0.0.1", po
     server = subprocess.Popen(command, env=server_environment())
     try:
         return server.wait()
-    except KeyboardInterrupt:  # Ctrl-C reached the server too: it ends by itself
-        server.wait()
+    except KeyboardInterrupt:  # a terminal's Ctrl-C reaches the server too, a signal to this process alone does not
+        _stop(server)
         return 0
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End the server and its workers: politely first, and by force after a while, or at once if interrupted again."""
+    processes = [psutil.Process(server.pid)] if server.poll() is None else []
+    processes += [worker for process in processes for worker in process.children(recursive=True)]
+    try:
+        _signal(processes, psutil.Process.terminate)
+        psutil.wait_procs(processes, timeout=_STOP_SECONDS)
+    finally:
+        _signal(processes, psutil.Process.kill)
+        server.wait()
+
+
+def _signal(processes: Sequence[psutil.Process], send: Callable[[psutil.Process], None]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            send(process)
 
 
 def require_free(host: str, port: int) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.records import CellResult, SuiteResults
+from trackers.database import locked
 from trackers.layout import has_run
-from trackers.location import checked, default_uri, redact, sqlite_path
+from trackers.location import TrackerError, checked, default_uri, redact, sqlite_path
 from trackers.mirror import Mirror
 
 _CHUNK = 200
@@ -25,14 +27,35 @@ class SyncReport:
 
 
 def sync(results: SuiteResults, *, store: Path, uri: str | None = None, check: bool = False) -> SyncReport:
-    """Write what is missing or has changed. `check`: look in the tracker itself, not only in our record of it. Raises TrackerError."""
+    """Write what is missing or has changed. `check`: look in the tracker itself, not only in our record of it. Raises TrackerError.
+
+    One process writes at a time, the others wait. To a server that holds for the processes on one store: do not fill one experiment
+    of a server from two stores at once.
+    """
     uri = checked(uri or default_uri(store))
     mirror = Mirror(store)
     ended = [cell for cell in results.cells if has_run(cell)]
     pending = ended if check else mirror.pending(uri, ended)
     if pending:
-        _write(results, pending, store=store, uri=uri, mirror=mirror)
+        with _writing_alone(store, uri):
+            pending = ended if check else mirror.pending(uri, ended)  # another may have written them while we waited
+            if pending:
+                _write(results, pending, store=store, uri=uri, mirror=mirror)
     return SyncReport(written=len(pending), already_there=len(ended) - len(pending), uri=redact(uri))
+
+
+@contextmanager
+def _writing_alone(store: Path, uri: str) -> Iterator[None]:
+    """MLflow makes no run unique: two that look for one and then create it leave two. The lock is beside a local database, if it is one."""
+    path = sqlite_path(uri)
+    file = store / "tracker.lock" if path is None else path.with_name(f"{path.name}.writer")
+    with ExitStack() as held:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(file))
+        except OSError as error:
+            raise TrackerError(f"{file} cannot be locked: {error}. Mend that, then run `skewbench sync`.") from error
+        yield
 
 
 def _write(results: SuiteResults, pending: Sequence[CellResult], *, store: Path, uri: str, mirror: Mirror) -> None:

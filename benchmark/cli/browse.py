@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import sys
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.cli.session import Choice, Session, open_session, store_option, suite_options
-from benchmark.records import SuiteResults
+import benchmark
+from benchmark.cli.console import print_json
+from benchmark.cli.session import Choice, Session, open_session, store_arguments, store_option, suite_options
+from benchmark.errors import SkewbenchError
+from benchmark.records import CellResult, SuiteResults
+
+if TYPE_CHECKING:
+    from trackers.sync import SyncReport
 
 FOLLOW_SECONDS = 3.0
-"""How often the follower looks for new cells."""
+"""How often the follower looks for new cells, at most."""
+FOLLOW_REST = 10
+"""How many times as long as its last writing took the follower rests: it looks at every cell each time."""
+STAMP = ".made-of"
+"""The file in a report's folder that says what the report there was made of."""
 
 
 @click.command()
@@ -26,14 +40,9 @@ def report(choice: Choice, out: Path | None, as_json: bool) -> None:
     session = open_session(choice)
     results = session.results()
     if as_json:
-        import dataclasses
-        import json
-
-        click.echo(json.dumps(dataclasses.asdict(results), indent=2))
+        print_json(results)
         return
-    from reports.write import write_report
-
-    click.echo(write_report(results, out or report_folder(session)))
+    click.echo(_write_report(results, out or report_folder(session)))
 
 
 def report_folder(session: Session) -> Path:
@@ -43,16 +52,29 @@ def report_folder(session: Session) -> Path:
 def write_report_if_changed(session: Session, results: SuiteResults) -> Path:
     """Write the report unless the one that stands there was made of the very same results."""
     folder = report_folder(session)
-    stamp = folder / ".made-of"
-    made_of = hashlib.sha256(repr(results).encode()).hexdigest()
-    index = folder / "index.html"
-    if index.exists() and stamp.exists() and stamp.read_text() == made_of:
-        return index
+    index, stamp = folder / "index.html", folder / STAMP
+    is_same = index.exists() and stamp.exists() and stamp.read_text() == _made_of(results)
+    return index if is_same else _write_report(results, folder)
+
+
+def _write_report(results: SuiteResults, folder: Path) -> Path:
     from reports.write import write_report
 
+    (folder / STAMP).unlink(missing_ok=True)  # first: a kill on the way must not leave it beside another report
     index = write_report(results, folder)
-    stamp.write_text(made_of)
+    (folder / STAMP).write_text(_made_of(results))
     return index
+
+
+def _made_of(results: SuiteResults) -> str:
+    """Digest of all that a report follows from: the results, and the code and templates that write it."""
+    import reports
+
+    made_of = hashlib.sha256(f"{benchmark.__version__}\n{results!r}".encode("utf-8", "backslashreplace"))
+    files = [file for root in reports.__path__ for file in Path(root).rglob("*") if file.suffix in (".py", ".html", ".css", ".js")]
+    for file in sorted([*files, Path(benchmark.__path__[0], "summary.py"), Path(benchmark.__path__[0], "labels.py")]):
+        made_of.update(file.read_bytes())
+    return made_of.hexdigest()
 
 
 @click.command()
@@ -73,8 +95,9 @@ def ui(store: Path, host: str, port: int) -> None:
 
 @click.command()
 @suite_options
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @click.option("--follow", is_flag=True, hidden=True, help="Go on until standard input ends: how `run` fills MLflow meanwhile.")
-def sync(choice: Choice, follow: bool) -> None:
+def sync(choice: Choice, as_json: bool, follow: bool) -> None:
     """Write what MLflow does not have yet of SUITE's results; a second time changes nothing."""
     from trackers.location import TrackerError
 
@@ -82,19 +105,41 @@ def sync(choice: Choice, follow: bool) -> None:
     try:
         if follow:
             _follow(session)
-        else:
-            done = _sync(session)
-            click.echo(done)
+            return
+        done = _sync(session)
     except TrackerError as error:
-        click.echo(f"skewbench: warning: {error} No result is lost.", err=True)
+        warn(error)
         raise SystemExit(0 if follow else 1) from error
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(f"{done.uri}: {done.written} cells written, {done.already_there} already there.")
 
 
-def _sync(session: Session) -> str:
+def warn(error: SkewbenchError) -> None:
+    """A tracker in trouble is worth a warning and no more."""
+    click.echo(f"skewbench: warning: {error} No result is lost.", err=True)
+
+
+def _sync(session: Session) -> SyncReport:
     from trackers.sync import sync as write
 
-    report = write(session.results(), store=session.choice.store)
-    return f"{report.uri}: {report.written} cells written, {report.already_there} already there."
+    results = session.results()
+    return write(replace(results, cells=results.cells + _other_seeds(session, results)), store=session.choice.store)
+
+
+def _other_seeds(session: Session, results: SuiteResults) -> tuple[CellResult, ...]:
+    """What the ledger has, by the same code, of these configurations at seeds that are not meant now.
+
+    The tracker's run of a configuration is over all its seeds: `--seeds 1` must not make it one over a single seed.
+    """
+    planned = {cell.key for cell in results.cells}
+    name = session.suite.name
+    if session.ledger is None or session.ledger.scored(name).keys() <= planned:
+        return ()
+    code = {cell.config_key: cell.code for cell in results.cells}
+    recorded = session.ledger.cells(name).values()
+    return tuple(cell for cell in recorded if cell.key not in planned and code.get(cell.config_key) == cell.code)
 
 
 def _follow(session: Session) -> None:
@@ -107,12 +152,13 @@ def _follow(session: Session) -> None:
         ended.set()
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
-    seen = -1
-    while not ended.wait(FOLLOW_SECONDS):
-        seq = session.ledger.seq(session.suite.name)
+    seen, rest = 0, FOLLOW_SECONDS
+    while not ended.wait(rest):
+        seq = session.ledger.seq(session.suite.name) if session.ledger else 0
         if seq != seen:
+            begun = time.monotonic()
             _sync(session)
-            seen = seq
+            seen, rest = seq, max(FOLLOW_SECONDS, FOLLOW_REST * (time.monotonic() - begun))
     _sync(session)
 
 
@@ -126,6 +172,5 @@ def mirror_pending(session: Session) -> bool:
 
 def tracker_place(store: Path) -> str:
     """How to look at the results in MLflow."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    suffix = "" if str(store) == "skewbench-results" else f" --store {store}"
-    return f"skewbench ui{suffix}" + ("  (MLFLOW_TRACKING_URI is set)" if uri else "")
+    command = shlex.join(["skewbench", "ui", *store_arguments(store)])
+    return command + ("  (MLFLOW_TRACKING_URI is set)" if os.environ.get("MLFLOW_TRACKING_URI") else "")

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from benchmark import registry
-from benchmark.cli.console import print_table
+from benchmark.cli.console import print_json, print_table
 from benchmark.cli.session import load_plugins, plugins_option
 from benchmark.errors import UserError, unknown
 from benchmark.registry import Plugin, plain
@@ -27,7 +27,7 @@ def list_names(what: str | None, plugins: tuple[Path, ...], as_json: bool) -> No
     load_plugins(plugins)
     found = {kind: _described(kind) for kind in ([what] if what else ["suites", *registry.KINDS])}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     for kind, entries in found.items():
         print_table(kind, ["name", "what it is"], list(entries.items()))
@@ -57,7 +57,7 @@ def show(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
         raise UserError(unknown("plug-in", name, [n for k in registry.KINDS for n in registry.names(k)]))
     entries = [_entry(kind, cls) for kind, cls in found]
     if as_json:
-        click.echo(json.dumps(entries, indent=2))
+        print_json(entries)
         return
     for (kind, cls), entry in zip(found, entries, strict=True):
         click.echo(f"{kind}/{short}\n\n{inspect.getdoc(cls)}\n")

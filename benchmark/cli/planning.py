@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from benchmark.cli.console import print_lines
+from benchmark.cli.console import print_json, print_lines
 from benchmark.cli.session import Choice, load_plugins, open_session, suite_options
 from benchmark.errors import UserError
 from benchmark.explain import explain_cell
 from benchmark.grid import count
 from benchmark.labels import label
-from benchmark.plan import Plan, PlannedCell, needed
+from benchmark.plan import Plan, PlannedCell
 from benchmark.results import unfinished
 from benchmark.spec import read_suite
 
@@ -27,9 +25,9 @@ def plan(choice: Choice, as_json: bool, summary: bool) -> None:
     """List each cell of SUITE with its state and the reason, and what there is to do. Runs nothing."""
     session = open_session(choice)
     made = session.plan
-    todo = needed(made, session.ledger.stages())
+    todo = session.todo()
     if as_json:
-        click.echo(json.dumps({"suite": made.suite, "counts": dict(made.counts), "cells": [_row(p) for p in made.cells]}, indent=2))
+        print_json({"suite": made.suite, "counts": made.counts, "cells": [_row(p) for p in made.cells]})
         return
     if not summary:
         _print_cells(made)
@@ -68,13 +66,20 @@ def explain(choice: Choice, cell: str, as_json: bool) -> None:
         what = "no cell" if not found else f"{len(found)} cells"
         raise UserError(f"{what} of '{session.suite.name}' begins with '{cell}': `{choice.command('plan')}` lists the ids.")
     told = explain_cell(session.plan, found[0], session.ledger)
-    click.echo(json.dumps(told.as_json(), indent=2) if as_json else told.text())
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(told.text())
 
 
 @click.command()
 @suite_options
-def validate(choice: Choice) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def validate(choice: Choice, as_json: bool) -> None:
     """Check SUITE without looking at any data: syntax, names, parameters, ranges, size."""
     load_plugins(choice.plugins)
     suite = read_suite(choice.suite, overrides=choice.overrides, seeds=choice.seeds)
-    click.echo(f"{choice.suite}: ok: suite '{suite.name}' of {count(suite)} cells.")
+    if as_json:
+        print_json({"suite": suite.name, "cells": count(suite)})
+    else:
+        click.echo(f"{choice.suite}: ok: suite '{suite.name}' of {count(suite)} cells.")

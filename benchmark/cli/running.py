@@ -11,10 +11,12 @@ from typing import Any
 import click
 
 from benchmark.arrays import Arrays
-from benchmark.cli.browse import mirror_pending, tracker_place, write_report_if_changed
-from benchmark.cli.console import listener, print_comparison
+from benchmark.cli.browse import mirror_pending, tracker_place, warn, write_report_if_changed
+from benchmark.cli.console import listener, print_comparison, print_json
 from benchmark.cli.session import Choice, Session, open_session, suite_options
-from benchmark.plan import needed
+from benchmark.errors import UserError
+from benchmark.records import SuiteResults
+from benchmark.results import SCORING_FAILED
 from benchmark.run import Runner, StageOutcome, retry
 from benchmark.stages import Stage
 
@@ -45,16 +47,16 @@ def run(  # noqa: PLR0913  # one argument per option
     SUITE is a file or the name of a shipped suite (`skewbench list suites`). What is done is never done again: to go on after
     an interruption, issue the same command.
     """
-    session = open_session(choice)
+    session = open_session(choice, create=True)
     if retry_kind is not None:
         session = _retry(session, retry_kind)
     machine = _LazyMachine(session, device, threads)
-    if needed(session.plan, session.ledger.stages()):
+    if session.todo():
         machine.prepare()  # before anything is started: the device may not be there
     with _follower(session, enabled=not no_tracker):
         _run(session, machine, keep_weights=keep_weights)
-    finish(session, report=not no_report, tracker=not no_tracker, as_json=as_json)
-    if any(cell.status in ("failed", "blocked") for cell in session.results().cells):
+    results = finish(session, report=not no_report, tracker=not no_tracker, as_json=as_json)
+    if any(cell.status in ("failed", "blocked") for cell in results.cells):
         context.exit(1)
 
 
@@ -64,19 +66,31 @@ def _retry(session: Session, wanted: str) -> Session:
         raise click.BadParameter(
             f"expected failed or failed:KIND (for instance failed:not-finite), found '{wanted}'.", param_hint="--retry"
         )
-    retry(session.plan, session.ledger, kind or None)
-    return open_session(session.choice)
+    present = _failure_kinds(session)
+    number = retry(session.plan, session.own_ledger, kind or None)
+    if present and not number:  # where nothing has failed, all is well: the command may be one that is issued again
+        raise UserError(f"--retry {wanted}: nothing has failed in this way, only as: {', '.join(present)}. Name one of those.")
+    click.echo(f"{session.suite.name}: {number} failures to try again", err=True)
+    return open_session(session.choice, create=True)
+
+
+def _failure_kinds(session: Session) -> list[str]:
+    """The kinds of failure that the suite has now: of stages, and the exceptions of metrics that could not score."""
+    stages, begin = session.plan.stages, f"{SCORING_FAILED}: "
+    of_stages = {row.kind for key, row in session.rows().items() if row.status == "failed" and key in stages}
+    of_metrics = {cell.reason.removeprefix(begin).partition(":")[0] for cell in session.plan.cells if cell.reason.startswith(begin)}
+    return sorted(of_stages | of_metrics)
 
 
 def _run(session: Session, machine: _LazyMachine, *, keep_weights: bool) -> None:
-    todo = needed(session.plan, session.ledger.stages())
+    todo = session.todo()
     trainings = sum(stage.op == "train" for stage in todo)
     counts = session.plan.counts
     states = ", ".join(f"{counts[state]} {state}" for state in ("done", "new", "stale", "failed", "skipped") if counts[state])
     click.echo(f"{session.suite.name}: {len(session.plan.cells)} cells ({states}), {trainings} trainings to do", err=True)
     with listener(trainings) as progress:
         runner = Runner(
-            session.plan, session.ledger, session.suite.metrics, machine.execute, machine.context, progress, keep_weights=keep_weights
+            session.plan, session.own_ledger, session.suite.metrics, machine.execute, machine.context, progress, keep_weights=keep_weights
         )
         runner.run()
 
@@ -112,7 +126,7 @@ def _follower(session: Session, *, enabled: bool) -> Iterator[None]:
 
     It reads until its standard input ends, which also happens when this process is killed; then it drains and leaves.
     """
-    if not enabled or not (needed(session.plan, session.ledger.stages()) or mirror_pending(session)):
+    if not enabled or not (session.todo() or _mirror_pending(session)):
         yield
         return
     process = subprocess.Popen([*session.choice.process("sync"), "--follow"], stdin=subprocess.PIPE, start_new_session=True)
@@ -125,14 +139,21 @@ def _follower(session: Session, *, enabled: bool) -> Iterator[None]:
             process.wait()
 
 
-def finish(session: Session, *, report: bool, tracker: bool, as_json: bool) -> None:
-    """The comparison, the report's path and the command for the UI."""
+def _mirror_pending(session: Session) -> bool:
+    from trackers.location import TrackerError
+
+    try:
+        return mirror_pending(session)
+    except TrackerError as error:
+        warn(error)
+        return False
+
+
+def finish(session: Session, *, report: bool, tracker: bool, as_json: bool) -> SuiteResults:
+    """The comparison, the report's path and the command for the UI; the results."""
     results = session.results()
     if as_json:
-        import dataclasses
-        import json
-
-        click.echo(json.dumps(dataclasses.asdict(results), indent=2))
+        print_json(results)
     else:
         print_comparison(results)
     for cell in results.cells:
@@ -142,3 +163,4 @@ def finish(session: Session, *, report: bool, tracker: bool, as_json: bool) -> N
         click.echo(f"Report:  {write_report_if_changed(session, results)}", err=as_json)
     if tracker:
         click.echo(f"MLflow:  {tracker_place(session.choice.store)}", err=as_json)
+    return results

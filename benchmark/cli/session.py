@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,12 +15,13 @@ import click
 
 from benchmark import registry
 from benchmark.grid import expand
-from benchmark.ledger import Ledger
+from benchmark.ledger import Ledger, StageRow
 from benchmark.places import default_folders
-from benchmark.plan import Plan, make_plan
+from benchmark.plan import Plan, make_plan, needed
 from benchmark.records import Folders, SuiteResults
 from benchmark.results import suite_results
 from benchmark.spec import Suite, read_suite
+from benchmark.stages import Stage
 
 DEFAULT_STORE = "skewbench-results"
 CELL_LIMIT = 100_000
@@ -41,45 +42,59 @@ class Choice:
 
     @property
     def arguments(self) -> list[str]:
-        """The same choice as command-line arguments."""
+        """The same choice as command-line arguments, but for the store."""
         options = [("--set", self.overrides), ("--only", self.only), ("--plugins", self.plugins)]
         found = [self.suite] + [text for name, values in options for value in values for text in (name, str(value))]
         found += ["--seeds", str(self.seeds)] if self.seeds is not None else []
-        found += ["--store", str(self.store)] if str(self.store) != DEFAULT_STORE else []
         return found + (["--yes"] if self.yes else [])
 
     def command(self, verb: str) -> str:
         """The command that repeats this, to paste into a shell."""
-        return shlex.join(["skewbench", verb, *self.arguments])
+        return shlex.join(["skewbench", verb, *self.arguments, *store_arguments(self.store)])
 
     def process(self, verb: str) -> list[str]:
         """The same as a process of this interpreter."""
-        return [sys.executable, "-m", "benchmark", verb, *self.arguments]
+        return [sys.executable, "-m", "benchmark", verb, *self.arguments, "--store", str(self.store)]
 
 
 @dataclass(frozen=True)
 class Session:
-    """A suite with its plan against the store."""
+    """A suite with its plan against the store. `ledger`: None where there is no store yet and none is to be made."""
 
     choice: Choice
     suite: Suite
     folders: Folders
-    ledger: Ledger
+    ledger: Ledger | None
     plan: Plan
+
+    @property
+    def own_ledger(self) -> Ledger:
+        """The ledger of a session that was opened with `create=True`."""
+        assert self.ledger is not None, "opened to read only"
+        return self.ledger
+
+    def rows(self) -> Mapping[str, StageRow]:
+        """Every recorded stage by key."""
+        return self.ledger.stages() if self.ledger else {}
+
+    def todo(self) -> list[Stage]:
+        """The stages that are to be computed, parents first."""
+        return needed(self.plan, self.rows())
 
     def results(self) -> SuiteResults:
         """What is known of the plan's cells."""
         return suite_results(self.suite, self.plan, self.ledger, command=self.choice.command("run"))
 
 
-def open_session(choice: Choice) -> Session:
-    """Read, expand and plan; UserError with the reason where that cannot be done."""
+def open_session(choice: Choice, *, create: bool = False) -> Session:
+    """Read, expand and plan; UserError with the reason where that cannot be done. `create`: make the store if there is none."""
     load_plugins(choice.plugins)
     suite = read_suite(choice.suite, overrides=choice.overrides, seeds=choice.seeds)
     folders = default_folders(suite.path)
     cells = expand(suite, only=choice.only, limit=None if choice.yes else CELL_LIMIT)
-    ledger = Ledger(choice.store)
-    click.get_current_context().call_on_close(ledger.close)
+    ledger = Ledger(choice.store) if create or (choice.store / "ledger.sqlite").exists() else None
+    if ledger:
+        click.get_current_context().call_on_close(ledger.close)
     return Session(choice, suite, folders, ledger, make_plan(suite.name, cells, folders, ledger))
 
 
@@ -104,11 +119,21 @@ def suite_options(function: F) -> F:
     return wrapped  # type: ignore[no-any-return]  # click's decorators keep the callable a callable
 
 
+def default_store() -> Path:
+    """The store where none is named."""
+    return Path(os.environ.get("SKEWBENCH_STORE") or DEFAULT_STORE)
+
+
+def store_arguments(store: Path) -> list[str]:
+    """`--store DIR`, where it is needed to mean this store."""
+    return [] if store == default_store() else ["--store", str(store)]
+
+
 def store_option(function: F) -> F:
     """`--store DIR`."""
     text = "Folder of the results (default: $SKEWBENCH_STORE or ./skewbench-results)."
     kind = click.Path(path_type=Path, file_okay=False)
-    return click.option("--store", type=kind, default=lambda: Path(os.environ.get("SKEWBENCH_STORE", DEFAULT_STORE)), help=text)(function)
+    return click.option("--store", type=kind, default=default_store, help=text)(function)
 
 
 def plugins_option(function: F) -> F:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from benchmark import registry
+from benchmark.cli.console import print_json
 from benchmark.errors import UserError
 from benchmark.places import default_folders
 
@@ -33,21 +34,23 @@ def new(name: str, data: Path, force: bool) -> None:
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path, exists=True, resolve_path=True))
-def check(path: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the problems of each plug-in as JSON.")
+def check(path: Path, as_json: bool) -> None:
     """Run the contract tests on the plug-ins in PATH (a file or a folder) and say in plain words what is wrong."""
     from benchmark.contracts import check as problems_of
 
     found = registry.load_folder(path)
     if not found:
         raise UserError(f'{path} declares no plug-in: mark a class with @plugin("name") from benchmark.registry.')
-    bad = 0
+    told = {}
     for cls in found:
-        problems = problems_of(cls)
-        bad += bool(problems)
-        click.echo(f"{cls.kind}/{cls.name}: " + ("ok" if not problems else f"{len(problems)} problem(s)"))
-        for problem in problems:
-            click.echo(f"  - {problem}")
-    if bad:
+        name = f"{cls.kind}/{cls.name}"
+        told[name] = problems = problems_of(cls)
+        if not as_json:
+            click.echo("\n  - ".join([f"{name}: " + (f"{len(problems)} problem(s)" if problems else "ok"), *problems]))
+    if as_json:
+        print_json(told)
+    if any(told.values()):
         raise SystemExit(1)
 
 

@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import os
 import platform
+import re
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ class Machine:
 
 
 def choose_machine(device: str = "auto", threads: int = 1) -> Machine:
-    """The machine for `--device` (auto, cpu, cuda, cuda:N): auto takes the first GPU there is. Sets torch's threads and denormal flag.
+    """The machine for `--device` (auto, cpu, cuda, cuda:N): auto takes the first GPU there is. Sets torch's threads and numerics.
 
     One thread is the default: it repeats to the bit and does not collapse on a busy machine.
     """
@@ -62,11 +63,10 @@ def choose_machine(device: str = "auto", threads: int = 1) -> Machine:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats only with it, and reads it once
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda"):
+    if re.fullmatch(r"cuda(:\d+)?", device, re.ASCII):
         if not torch.cuda.is_available():
             raise UserError(f"--device {device}: torch sees no CUDA device here (is CUDA_VISIBLE_DEVICES empty?). Use --device cpu.")
-        number = device.partition(":")[2] or "0"
-        index = int(number) if number.isdecimal() else torch.cuda.device_count()
+        index = int(device.partition(":")[2] or 0)
         if index >= torch.cuda.device_count():
             raise UserError(f"--device {device}: there are {torch.cuda.device_count()} CUDA devices, counted from 0.")
         device = f"cuda:{index}"
@@ -75,6 +75,8 @@ def choose_machine(device: str = "auto", threads: int = 1) -> Machine:
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32: torch's default rounds a convolution's inputs to ten bits
+    torch.backends.cuda.matmul.allow_tf32 = False
     torch.use_deterministic_algorithms(mode=True, warn_only=False)
     return Machine(device, threads)
 

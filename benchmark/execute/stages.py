@@ -22,8 +22,8 @@ from benchmark.imbalances import Imbalance
 from benchmark.methods import Loss, Method
 from benchmark.models import Model
 from benchmark.recipe import Recipe
-from benchmark.records import DatasetInfo, Folders, Images, Problem
-from benchmark.stages import Stage
+from benchmark.records import DatasetInfo, Folders, Images
+from benchmark.stages import Stage, problem_of
 
 CURVE_POINTS = 100
 
@@ -50,7 +50,8 @@ class Executor:
         if stage.op != "adjust":
             self._load(cast(Mapping[str, Any], stage.chain[0].config["dataset"]))  # reading data is no part of a method's time
         meter = Meter(self.machine.device)
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        device = torch.device(self.machine.device)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # naming other GPUs would open a context on each
             result = _OPERATIONS[stage.op](self, stage, parent, progress)
         profile = {**meter.read(), **result.profile}
         if "images" in profile:
@@ -61,8 +62,8 @@ class Executor:
         config = stage.config
         split, images, labels = self._split(config)
         recipe = _recipe(config)
-        rows = torch.from_numpy(_sampled(split, config)).to(self.machine.device)
-        model = self._model(config, images)
+        rows = torch.from_numpy(_sampled(split, stage.science)).to(self.machine.device)
+        model = self._model(stage, images)
         torch.manual_seed(seeds.stream_seed("dropout", stage.science_key))
         data = TrainingSet(images, labels, rows)
         loss = self._loss(config, images, recipe)
@@ -72,9 +73,9 @@ class Executor:
         return StageResult(_state(model), facts, {"images": float(config["steps"] * recipe.batch)})
 
     def predict(self, stage: Stage, parent: Arrays, progress: Progress) -> StageResult:
-        config = stage.chain[0].config
-        split, images, _ = self._split(config)
-        model = self._model(config, images)
+        trained = stage.chain[0]
+        split, images, _ = self._split(trained.config)
+        model = self._model(trained, images)
         model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in parent.items()})
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         parts = {"test": split.test, "validation": split.validation}
@@ -112,19 +113,18 @@ class Executor:
             self._data = (text, dataset.info(self.folders), images, _on_device(images, self.machine.device))
         return self._data[1:]
 
-    def _model(self, config: Mapping[str, Any], images: Tensor) -> nn.Module:
+    def _model(self, stage: Stage, images: Tensor) -> nn.Module:
         """The network with its initial weights, which depend on (model, seed) alone: the same for every method."""
-        model = cast(Model, registry.build("models", config["model"]))
-        torch.manual_seed(seeds.stream_seed("init", model.text, config["seed"]))
+        model = cast(Model, registry.build("models", stage.config["model"]))
+        torch.manual_seed(seeds.stream_seed("init", canonical(stage.science["model"]), stage.science["seed"]))
         channels, height, width = images.shape[1:]
-        return model.build((channels, height, width), len(config["class_counts"])).to(self.machine.device)
+        return model.build((channels, height, width), len(stage.config["class_counts"])).to(self.machine.device)
 
     def _loss(self, config: Mapping[str, Any], images: Tensor, recipe: Recipe) -> Loss:
         if config["loss"] is None:
             return torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         channels, height, width = images.shape[1:]
-        budget = (config["steps"], recipe.batch, recipe.label_smoothing)
-        problem = Problem(tuple(config["class_counts"]), tuple(config["class_names"]), (channels, height, width), *budget)
+        problem = problem_of(recipe, tuple(config["class_counts"]), tuple(config["class_names"]), (channels, height, width))
         return cast(Method, registry.build("methods", config["loss"])).loss(problem)
 
 
@@ -142,12 +142,11 @@ def curve(losses: Tensor) -> list[tuple[int, float]]:
     return [(int(end), float(part.mean())) for end, part in zip(ends, parts, strict=True)]
 
 
-def _sampled(split: Split, config: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    if config["sampled"] is None:
+def _sampled(split: Split, science: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    if science["sampled"] is None:
         return split.train
-    dataset = registry.build("datasets", config["dataset"])
-    parts = (canonical(dataset.science), canonical(config["imbalance"]), config["seed"])
-    return split.train[resample(split.labels_N[split.train], tuple(config["sampled"]), *parts)]
+    parts = (canonical(science["dataset"]), canonical(science["imbalance"]), science["seed"])
+    return split.train[resample(split.labels_N[split.train], tuple(science["sampled"]), *parts)]
 
 
 def _recipe(config: Mapping[str, Any]) -> Recipe:

@@ -20,9 +20,12 @@ class Model(Plugin, ABC):
 
     dropout: float = parameter(0.0, doc="probability of dropping a unit, where the model has a place for it", low=0, high=0.95)
 
+    def check(self, image_shape: tuple[int, int, int], num_classes: int) -> None:  # noqa: B027  # most models have nothing to refuse
+        """Raise InvalidValue if the network cannot take such images (C, H, W) or so many classes. Called while planning: no torch."""
+
     @abstractmethod
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """A module from images [N, C, H, W] (float, 0 to 1) to logits [N, K], with a submodule named `head`.
 
-        Raises InvalidValue if the images are too small for the network.
+        Called with what `check` lets through.
         """

@@ -24,13 +24,16 @@ class LeNet5(Model):
 
     init: Initialisation = parameter("xavier_fan_in", doc="weight initialisation; xavier_fan_in is Caffe's", choices=CHOICES)
 
+    def check(self, image_shape: tuple[int, int, int], num_classes: int) -> None:  # noqa: ARG002  # any number of classes will do
+        _, height, width = image_shape
+        if min(height, width) < 16:
+            raise InvalidValue(f"lenet5 needs images of at least 16 x 16, found {height} x {width}: set the data set's size.")
+
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         from torch import nn
 
         channels, height, width = image_shape
         left = [((side - 4) // 2 - 4) // 2 for side in (height, width)]
-        if min(left) < 1:
-            raise InvalidValue(f"lenet5 needs images of at least 16 x 16, found {height} x {width}: set the data set's size.")
         module = nn.Sequential()
         module.add_module("conv1", nn.Conv2d(channels, 20, 5))
         module.add_module("pool1", nn.MaxPool2d(2))

@@ -20,12 +20,15 @@ class SmallCNN(Model):
     width: int = parameter(16, doc="channels of the first block", low=1, high=1024)
     init: Initialisation = parameter("msra", doc="weight initialisation", choices=CHOICES)
 
+    def check(self, image_shape: tuple[int, int, int], num_classes: int) -> None:  # noqa: ARG002  # any number of classes will do
+        _, height, width = image_shape
+        if min(height, width) < 8:
+            raise InvalidValue(f"small-cnn needs images of at least 8 x 8, found {height} x {width}: set the data set's size.")
+
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         from torch import nn
 
         channels, height, width = image_shape
-        if min(height, width) < 8:
-            raise InvalidValue(f"small-cnn needs images of at least 8 x 8, found {height} x {width}: set the data set's size.")
         module = nn.Sequential()
         for block, size in enumerate((self.width, 2 * self.width, 4 * self.width), start=1):
             module.add_module(f"conv{block}", nn.Conv2d(channels, size, 3, padding=1, bias=False))

@@ -1,0 +1,122 @@
+"""MLflow from the command line: filled while a suite runs, later, and never in the way; the page is served."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from test_cli import SUITE
+
+from benchmark.ledger import Ledger
+from trackers.server import require_free
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite that was run once with the tracker on."""
+    folder = tmp_path_factory.mktemp("tracked")
+    (folder / "tiny.yaml").write_text(SUITE)
+    done = skewbench(folder, "run", "tiny.yaml", "--no-report")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def skewbench(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmark", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environment}, timeout=180)
+
+
+def runs(folder: Path) -> list[object]:
+    """Every run of the experiment, through MLflow's own client."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/skewbench-results/mlflow.db")
+    experiments = [e for e in client.search_experiments() if e.name.endswith("tiny")]
+    return list(client.search_runs([e.experiment_id for e in experiments]))
+
+
+def test_a_run_fills_mlflow_and_sync_then_has_nothing_to_do(place):
+    found = runs(place)
+    assert len(found) == 5 + 3  # one per cell under one per configuration
+    assert sum("mlflow.parentRunId" in run.data.tags for run in found) == 5
+    again = skewbench(place, "sync", "tiny.yaml")
+    assert (again.returncode, "0 cells written, 5 already there" in again.stdout) == (0, True)
+    assert len(runs(place)) == 8
+
+
+def test_a_part_of_the_seeds_never_shrinks_a_configuration(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(SUITE)
+    only = ("run", "tiny.yaml", "--no-report", "--only", "method=none")
+    skewbench(tmp_path, *only, "--no-tracker")
+    skewbench(tmp_path, *only, "--seeds", "1")
+    (parent,) = [run for run in runs(tmp_path) if run.data.tags["bench.level"] == "configuration"]
+    assert parent.data.metrics["auc.n"] == 2
+    before = whole(tmp_path)
+    skewbench(tmp_path, *only, "--seeds", "1")
+    assert whole(tmp_path) == before
+
+
+def whole(folder: Path) -> list[object]:
+    return [run.to_dictionary() for run in runs(folder)]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_a_tracker_that_is_away_costs_a_warning_and_no_result(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(SUITE)
+    uri = f"http://someone:secret@127.0.0.1:{free_port()}"
+    done = skewbench(tmp_path, "run", "tiny.yaml", "--no-report", MLFLOW_TRACKING_URI=uri)
+    assert done.returncode == 0, done.stderr
+    assert "warning" in done.stderr
+    assert "skewbench sync" in done.stderr
+    assert "secret" not in done.stderr + done.stdout
+    with Ledger(tmp_path / "skewbench-results") as ledger:
+        assert [cell.status for cell in ledger.cells("tiny").values()] == ["ok"] * 5
+    refused = skewbench(tmp_path, "sync", "tiny.yaml", MLFLOW_TRACKING_URI=uri)
+    assert refused.returncode == 1
+    later = skewbench(tmp_path, "sync", "tiny.yaml")
+    assert "5 cells written" in later.stdout, later.stderr
+    assert len(runs(tmp_path)) == 8
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ui_serves_the_page_on_this_machine_only_and_stops_cleanly(place, number):
+    port = free_port()
+    command = [sys.executable, "-m", "benchmark", "ui", "--port", str(port)]
+    with subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert fetched(f"http://127.0.0.1:{port}/health", process) == b"OK"
+            busy = skewbench(place, "ui", "--port", str(port))
+            assert (busy.returncode, "--port" in busy.stderr) == (2, True)
+        finally:
+            process.send_signal(number)  # to this process alone, not to the server as a terminal would
+            try:
+                process.communicate(timeout=30)
+            finally:
+                process.kill()
+    assert process.returncode == 0
+    require_free("127.0.0.1", port)
+
+
+def fetched(url: str, process: subprocess.Popen[str]) -> bytes:
+    for _ in range(120):
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"nothing answers at {url}")
