@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, Literal
 
 from benchmark.arrays import Arrays, DamagedFile, StoredFile, read_arrays, write_arrays
 from benchmark.errors import LedgerError
+from benchmark.owners import alive, ourselves
 from benchmark.records import CellResult, Status
 from benchmark.stages import Stage
 
@@ -80,30 +80,36 @@ class Scored:
 class Ledger:
     """A store folder: `ledger.sqlite` and `arrays/`. Use as a context manager."""
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, *, writable: bool = True) -> None:
+        """Open a store; a writable one is made if it is not there. LedgerError if it is damaged or of another version."""
         self.store = store
-        store.mkdir(parents=True, exist_ok=True)
+        self._writable = writable
         file = store / "ledger.sqlite"
         try:
-            self._db = sqlite3.connect(file, timeout=60, isolation_level=None)
-        except sqlite3.Error as error:
-            raise LedgerError(f"{file} cannot be opened: {error}.") from error
-        try:
-            with _locked(store / "ledger.lock"):  # the switch to WAL does not wait for another process that is at it
-                self._open()
+            self._db = self._connected(file)
+            self._prepare()
         except sqlite3.OperationalError as error:
-            self._db.close()
-            raise LedgerError(f"{file} cannot be written: {error}. Is the folder writable and the disk not full?") from error
+            raise LedgerError(f"{file} cannot be used: {error}. Is the folder writable and the disk not full?") from error
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise LedgerError(f"{file} is damaged: {error}. Move the folder {store} away and run again.") from error
 
-    def _open(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        for statement in _SCHEMA.split(";"):
-            self._db.execute(statement)
-        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
+    def _connected(self, file: Path) -> sqlite3.Connection:
+        if self._writable:
+            self.store.mkdir(parents=True, exist_ok=True)
+            return sqlite3.connect(file, timeout=60, isolation_level=None)
+        # WAL wants to write beside the file even to read it: where that is not possible the file is taken as it is
+        mode = "mode=ro" if os.access(self.store, os.W_OK) else "immutable=1"
+        return sqlite3.connect(f"{file.resolve().as_uri()}?{mode}", uri=True, timeout=60, isolation_level=None)
+
+    def _prepare(self) -> None:
+        if self._writable:
+            with _locked(self.store / "ledger.lock"):  # the switch to WAL does not wait for another process that is at it
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+                self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
         (found,) = self._db.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
         if found != str(SCHEMA_VERSION):
             self._db.close()
@@ -197,7 +203,8 @@ class Ledger:
         try:
             return read_arrays(self.store, row.file)
         except DamagedFile:
-            self.forget_damaged(row)
+            if self._writable:
+                self.forget_damaged(row)
             raise
 
     def forget_damaged(self, row: StageRow) -> None:
@@ -213,7 +220,7 @@ class Ledger:
     def sweep(self) -> int:
         """Delete files that no row names, left by processes that were killed; how many. Does nothing while another process works."""
         with self._transaction():
-            if any(_alive(*holder) for holder in self._db.execute("SELECT host, pid, born FROM claims")):
+            if any(alive(*holder) for holder in self._db.execute("SELECT host, pid, born FROM claims")):
                 return 0
             named = {file.path for (text,) in self._db.execute("SELECT file FROM stages WHERE file IS NOT NULL") if (file := _stored(text))}
             stray = [path for path in (self.store / "arrays").glob("*/*") if path.relative_to(self.store).as_posix() not in named]
@@ -230,14 +237,14 @@ class Ledger:
         with self._transaction():
             done = self._db.execute(ended, keys).fetchone()
             holder = self._db.execute("SELECT host, pid, born FROM claims WHERE key = ?", (key,)).fetchone()
-            if done or (holder and _alive(*holder)):
+            if done or (holder and alive(*holder)):
                 return False
-            self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (key, *_ourselves()))
+            self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (key, *ourselves()))
         return True
 
     def unclaim(self, key: str) -> None:
         """Give a claim of this process back."""
-        host, pid, _ = _ourselves()
+        host, pid, _ = ourselves()
         self._db.execute("DELETE FROM claims WHERE key = ? AND host = ? AND pid = ?", (key, host, pid))
 
     # -- cells
@@ -293,25 +300,6 @@ def _result(data: dict[str, Any]) -> CellResult:
     for name in ("class_names", "class_counts", "sampled_counts"):
         data[name] = tuple(data[name])
     return CellResult(**data)
-
-
-def _ourselves() -> tuple[str, int, float]:
-    import psutil
-
-    return socket.gethostname(), os.getpid(), psutil.Process().create_time()
-
-
-def _alive(host: str, pid: int, born: float) -> bool:
-    """Whether the process that made a claim still runs. One of another host cannot: a store belongs to one machine and was moved here."""
-    import psutil
-
-    if host != socket.gethostname():
-        return False
-    try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - born) < 1 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def now() -> float:

@@ -27,7 +27,7 @@ LAYERS: list[list[str]] = [
     ["benchmark.recipe", "benchmark.fetch", "benchmark.scaffold", "benchmark.labels", "benchmark.summary", "benchmark.answer"],
     ["benchmark.cells", "benchmark.draw", "benchmark.contracts"],
     ["benchmark.language", "benchmark.spec", "benchmark.grid", "benchmark.schema"],
-    ["benchmark.stages", "benchmark.arrays", "benchmark.ledger", "benchmark.plan"],
+    ["benchmark.stages", "benchmark.arrays", "benchmark.owners", "benchmark.ledger", "benchmark.plan"],
     ["benchmark.execute", "benchmark.evaluate"],
     ["benchmark.results", "benchmark.run", "benchmark.explain"],
     ["trackers", "reports"],

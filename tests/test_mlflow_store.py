@@ -342,7 +342,11 @@ def test_two_who_sync_at_once_write_every_run_once(tmp_path: Path, store: Mlflow
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
     for writer in writers:
-        writer.communicate("go\n", timeout=60)
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate(timeout=60)
     assert [writer.returncode for writer in writers] == [0, 0]
     assert len(runs(MlflowStore(uri, tmp_path / "artifacts"), "both")) == 8 + 2
 

@@ -177,6 +177,18 @@ def test_a_damaged_ledger_is_refused(tmp_path):
         Ledger(tmp_path)
 
 
+def test_a_store_that_is_only_looked_at_is_not_touched(tmp_path):
+    some = small.cells(["none"])
+    small.run(tmp_path, some)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.suffix in (".sqlite", ".safetensors", ".lock")}
+    with Ledger(tmp_path, writable=False) as ledger:
+        assert len(ledger.stages()) == 2
+        assert len(ledger.cells("small")) == 1
+        with pytest.raises(LedgerError, match="readonly"):
+            ledger.forget(["x"])
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
 def test_a_claim_holds_while_its_process_lives(tmp_path):
     planned, ledger = small.plan(tmp_path, small.cells(["none"]))
     key = planned.cells[0].work.last.key

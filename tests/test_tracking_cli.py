@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -96,19 +98,26 @@ def test_a_tracker_that_is_away_costs_a_warning_and_no_result(tmp_path):
 def test_ui_serves_the_page_on_this_machine_only_and_stops_cleanly(place, number):
     port = free_port()
     command = [sys.executable, "-m", "benchmark", "ui", "--port", str(port)]
-    with subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert fetched(f"http://127.0.0.1:{port}/health", process) == b"OK"
-            busy = skewbench(place, "ui", "--port", str(port))
-            assert (busy.returncode, "--port" in busy.stderr) == (2, True)
-        finally:
-            process.send_signal(number)  # to this process alone, not to the server as a terminal would
-            try:
-                process.communicate(timeout=30)
-            finally:
-                process.kill()
+    with serving(command, place) as process:
+        assert fetched(f"http://127.0.0.1:{port}/health", process) == b"OK"
+        busy = skewbench(place, "ui", "--port", str(port))
+        assert (busy.returncode, "--port" in busy.stderr) == (2, True)
+        process.send_signal(number)  # to this process alone, not to the server as a terminal would
+        process.communicate(timeout=30)
     assert process.returncode == 0
     require_free("127.0.0.1", port)
+
+
+@contextmanager
+def serving(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process in a group of its own, of which nothing is left in the end, come what may."""
+    options = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def fetched(url: str, process: subprocess.Popen[str]) -> bytes:

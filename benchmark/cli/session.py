@@ -92,7 +92,8 @@ def open_session(choice: Choice, *, create: bool = False) -> Session:
     suite = read_suite(choice.suite, overrides=choice.overrides, seeds=choice.seeds)
     folders = default_folders(suite.path)
     cells = expand(suite, only=choice.only, limit=None if choice.yes else CELL_LIMIT)
-    ledger = Ledger(choice.store) if create or (choice.store / "ledger.sqlite").exists() else None
+    there = (choice.store / "ledger.sqlite").exists()
+    ledger = Ledger(choice.store, writable=create) if create or there else None
     if ledger:
         click.get_current_context().call_on_close(ledger.close)
     return Session(choice, suite, folders, ledger, make_plan(suite.name, cells, folders, ledger))
