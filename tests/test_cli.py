@@ -128,6 +128,26 @@ def test_explain_names_the_field_that_differs(place, capsys):
     assert "recipe.iterations: recorded 5, now 6" in out
 
 
+def test_another_spelling_of_the_same_suite_runs_nothing(place, capsys):
+    """Keys in another order, defaults spelled out, numbers written otherwise, a comment."""
+    skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
+    Path("tiny.yaml").write_text("""# the same again
+metrics: [auc, accuracy, recall.per_class]
+recipe: {batch: 16.0, iterations: 5, schedule: {constant: {}}, optimizer: {sgd: {nesterov: false, lr: 1e-2}}, l1: 0}
+exclude:
+  - {because: one is enough, when: {seed: 1, method: ros}}
+grid:
+  model: {small-cnn: {dropout: 0, width: 2}}
+  method: [none, {ros: {ratio: 1}}, {thresholding: {}}]
+  imbalance: {step: {minority: 5e-1, ratio: 5.0, classes: lowest}}
+  dataset: {digits: {validation: 0, size: 8}}
+seeds: [0, 1]
+suite: tiny
+""")
+    code, _, err = skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
+    assert (code, "6 cells (5 done, 1 skipped), 0 trainings to do" in err) == (0, True)
+
+
 def test_show_and_list_teach(capsys):
     code, out, _ = skewbench("show", "step", "--json", capsys=capsys)
     assert code == 0

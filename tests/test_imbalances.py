@@ -309,3 +309,14 @@ def test_spelling_of_numbers_and_defaults_does_not_change_what_is_asked() -> Non
     spelled = build("imbalances", {"linear": {"n_max": None, "classes": "lowest", "ratio": 100}})
 
     assert short.text == spelled.text
+
+
+@pytest.mark.parametrize(("spec", "expected"), [({"drop": {"remove": {0: 5}}}, 5), ({"keep-fraction": {"fractions": {"a": 0.5}}}, 5)])
+def test_a_permutation_says_which_class_an_entry_is_for(spec, expected):
+    ((name, given),) = spec.items()
+    table = Classes(("a", "b", "c"), (10, 10, 10), (2, 0, 1))
+    found = {
+        str(order): build("imbalances", {name: {**given, "classes": order}}).counts(table)
+        for order in ("labels", "random", ["b", "c", "a"])
+    }
+    assert found == {"labels": (5, 10, 10), "random": (10, 10, 5), "['b', 'c', 'a']": (10, 5, 10)}

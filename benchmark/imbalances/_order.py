@@ -73,3 +73,9 @@ def rarest_first(order: Order, classes: Classes) -> tuple[int, ...]:
         absent = ", ".join(name for label, name in enumerate(classes.names) if label not in labels)
         raise InvalidValue(f"expected all {num_classes} classes in `classes`, from the rarest up, found {len(labels)}: {absent} left out.")
     return labels
+
+
+def permuted(keys: Iterable[ClassName], order: Order, classes: Classes) -> tuple[int, ...]:
+    """The labels that keys stand for when the classes are permuted: key k means the k-th class of `order` (`labels`: itself)."""
+    stands_for = rarest_first("lowest" if order == "labels" else order, classes)
+    return tuple(stands_for[label] for label in labels_of(keys, classes.names))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from benchmark.errors import InvalidValue
 from benchmark.imbalances import Classes, Imbalance
-from benchmark.imbalances._order import ClassName, check_keys, labels_of
+from benchmark.imbalances._order import ClassName, check_keys, check_order, permuted
 from benchmark.registry import parameter, plugin
 
 
@@ -20,14 +20,18 @@ class Drop(Imbalance):
     example: ClassVar[Mapping[str, Any]] = {"remove": {0: 5}}
 
     remove: Mapping[ClassName, int] = parameter(doc="images to take away, by class (label or name)")
+    classes: str | tuple[ClassName, ...] = parameter(
+        "labels", doc="which class each entry is for: labels (itself), random (permuted by seed), or a list of all classes"
+    )
 
     def __post_init__(self) -> None:
         check_keys(self.remove)
+        check_order(self.classes, known=("labels", "random"))
         if not self.remove or min(self.remove.values()) < 0:
             raise InvalidValue(f"expected classes with numbers of 0 or more in `remove`, found {dict(self.remove)}.")
 
     def counts(self, classes: Classes) -> tuple[int, ...]:
-        removed = dict(zip(labels_of(self.remove, classes.names), self.remove.values(), strict=True))
+        removed = dict(zip(permuted(self.remove, self.classes, classes), self.remove.values(), strict=True))
         for label, count in removed.items():
             if count > classes.available[label]:
                 name, available = classes.names[label], classes.available[label]

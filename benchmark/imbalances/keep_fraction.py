@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from benchmark.errors import InvalidValue
 from benchmark.imbalances import Classes, Imbalance
-from benchmark.imbalances._order import ClassName, check_keys, labels_of
+from benchmark.imbalances._order import ClassName, check_keys, check_order, permuted
 from benchmark.imbalances._profile import whole
 from benchmark.registry import parameter, plugin
 
@@ -22,15 +22,19 @@ class KeepFraction(Imbalance):
     example: ClassVar[Mapping[str, Any]] = {"fractions": {0: 0.5}}
 
     fractions: Mapping[ClassName, float] = parameter(doc="share of the images to keep, by class (label or name), each from 0 to 1")
+    classes: str | tuple[ClassName, ...] = parameter(
+        "labels", doc="which class each entry is for: labels (itself), random (permuted by seed), or a list of all classes"
+    )
 
     def __post_init__(self) -> None:
         check_keys(self.fractions)
+        check_order(self.classes, known=("labels", "random"))
         if not self.fractions or not all(0 <= fraction <= 1 for fraction in self.fractions.values()):
             raise InvalidValue(f"expected classes with fractions from 0 to 1 in `fractions`, found {dict(self.fractions)}.")
 
     def counts(self, classes: Classes) -> tuple[int, ...]:
         found = list(classes.available)
-        for label, fraction in zip(labels_of(self.fractions, classes.names), self.fractions.values(), strict=True):
+        for label, fraction in zip(permuted(self.fractions, self.classes, classes), self.fractions.values(), strict=True):
             found[label] = whole(fraction * classes.available[label])
             if found[label] == 0 and fraction > 0:
                 name, available = classes.names[label], classes.available[label]
