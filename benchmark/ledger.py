@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS stages (
 CREATE INDEX IF NOT EXISTS stages_science ON stages (science_key);
 CREATE TABLE IF NOT EXISTS cells (
     suite TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, last TEXT NOT NULL, scoring TEXT NOT NULL, status TEXT NOT NULL,
-    result TEXT NOT NULL, PRIMARY KEY (suite, key));
+    reason TEXT NOT NULL, result TEXT NOT NULL, PRIMARY KEY (suite, key));
 CREATE INDEX IF NOT EXISTS cells_seq ON cells (seq);
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, born REAL NOT NULL);
 """
@@ -254,12 +254,12 @@ class Ledger:
         text = json.dumps(asdict(result))
         with self._transaction():
             (seq,) = self._db.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM cells").fetchone()
-            values = (result.suite, result.key, seq, last, scoring, result.status, text)
-            self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            values = (result.suite, result.key, seq, last, scoring, result.status, result.reason, text)
+            self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def scored(self, suite: str) -> dict[str, Scored]:
         """How the recorded cells of a suite stand, by cell key."""
-        rows = self._db.execute("SELECT key, status, scoring, json_extract(result, '$.reason') FROM cells WHERE suite = ?", (suite,))
+        rows = self._db.execute("SELECT key, status, scoring, reason FROM cells WHERE suite = ?", (suite,))
         return {key: Scored(status, scoring, reason) for key, status, scoring, reason in rows}
 
     def forget_cells(self, suite: str, keys: Sequence[str]) -> None:

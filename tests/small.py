@@ -77,7 +77,7 @@ def run(store: Path, some: list[Cell], **options: Any) -> Recorder:
     machine = choose_machine("cpu", 1)
     executor = Executor(machine, default_folders(None))
     recorder = Recorder()
-    metrics = [registry.build("metrics", name) for name in ("auc", "accuracy", "recall")]
+    metrics = [registry.build("metrics", name) for name in ("auc", "accuracy", "recall", "groups")]  # groups: some are NaN
     with ledger:
         execute = options.pop("execute", executor.run)
         Runner(made, ledger, metrics, execute, lambda: machine.context, recorder, **options).run()  # type: ignore[arg-type]

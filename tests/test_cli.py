@@ -32,7 +32,7 @@ grid:
   method: [none, ros, {thresholding: {base: none}}]
   model: {small-cnn: {width: 2}}
 recipe: {iterations: 5, batch: 16}
-metrics: [auc, accuracy, recall.per_class]
+metrics: [auc, accuracy, recall.per_class, groups]
 exclude:
   - {when: {method: ros, seed: 1}, because: one is enough}
 """
@@ -132,7 +132,7 @@ def test_another_spelling_of_the_same_suite_runs_nothing(place, capsys):
     """Keys in another order, defaults spelled out, numbers written otherwise, a comment."""
     skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
     Path("tiny.yaml").write_text("""# the same again
-metrics: [auc, accuracy, recall.per_class]
+metrics: [auc, accuracy, recall.per_class, groups]
 recipe: {batch: 16.0, iterations: 5, schedule: {constant: {}}, optimizer: {sgd: {nesterov: false, lr: 1e-2}}, l1: 0}
 exclude:
   - {because: one is enough, when: {seed: 1, method: ros}}
