@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.records import MetricInfo, SuiteResults
@@ -14,10 +15,10 @@ _SPELLED_OUT = 3
 
 @dataclass(frozen=True)
 class Winner:
-    """The best method of one condition by the main metric."""
+    """The best method of one condition by the main metric; several where they tie exactly."""
 
     condition: str
-    row: str
+    rows: tuple[str, ...]
     mean: str
     difference: str
     """To the baseline; empty where the best is the baseline or there is none."""
@@ -28,6 +29,11 @@ class Winner:
     tied: tuple[str, ...]
     """Methods that cannot be told apart from the best."""
 
+    @property
+    def name(self) -> str:
+        """`ros`, or `ros and thresholding(ros)` where they tie exactly."""
+        return _listed(self.rows)
+
 
 def winners(results: SuiteResults, summary: Summary) -> list[Winner]:
     """The best method of every condition in which anything was measured."""
@@ -35,16 +41,18 @@ def winners(results: SuiteResults, summary: Summary) -> list[Winner]:
         return []
     main = results.metrics[0]
     found = [summary.best(condition, main.name) for condition in summary.conditions]
-    return [_winner(entry, main, summary) for entry in found if entry is not None]
+    return [_winner(entries, main, summary) for entries in found if entries]
 
 
-def _winner(entry: Entry, main: MetricInfo, summary: Summary) -> Winner:
-    score = entry.scores[main.name]
-    others = summary.entries[entry.condition].values()
-    difference = score.difference if score.difference is not None and score.difference.num else None
+def _winner(best: Sequence[Entry], main: MetricInfo, summary: Summary) -> Winner:
+    rows = tuple(entry.row for entry in best)
+    score = best[0].scores[main.name]
+    others = summary.entries[best[0].condition].values()
+    change = score.difference if summary.baseline not in rows else None
+    difference = change if change is not None and change.num else None
     return Winner(
-        condition=entry.condition,
-        row=entry.row,
+        condition=best[0].condition,
+        rows=rows,
         mean=shown_mean(score.mean),
         difference=shown_difference(difference) if difference else "",
         clear=difference is not None and difference.excludes_zero,
@@ -57,10 +65,18 @@ def answer(results: SuiteResults, summary: Summary) -> tuple[str, ...]:
     """Three sentences; fewer where nothing was measured or there is no baseline."""
     found = winners(results, summary)
     if not found:
-        return (f"Nothing has been measured yet: {rests_on(summary.coverage)}.",)
+        return (_nothing(summary.coverage),)
     main = results.metrics[0]
     sentences = [_who(found, main), _by_how_much(found, summary)]
     return (*filter(None, sentences), f"This rests on {rests_on(summary.coverage)}.")
+
+
+def _nothing(coverage: Coverage) -> str:
+    if coverage.ok:
+        return f"No metric was measured: {rests_on(coverage)}."
+    if coverage.planned == coverage.missing + coverage.skipped:
+        return "Nothing of this selection has run yet."
+    return f"Nothing of this selection has finished: {rests_on(coverage)}."
 
 
 def rests_on(coverage: Coverage) -> str:
@@ -76,38 +92,55 @@ def rests_on(coverage: Coverage) -> str:
     return f"{coverage.ok} of {coverage.planned} planned cells" + (f" ({partial}{rest})" if rest else "")
 
 
-def _who(found: list[Winner], main: MetricInfo) -> str:
-    highest = "highest" if main.higher_is_better else "lowest"
+def _who(found: Sequence[Winner], main: MetricInfo) -> str:
     if len(found) > _SPELLED_OUT:
-        counts = Counter(winner.row for winner in found).most_common()
-        return f"By mean {main.name}, the best of {len(found)} conditions is " + _listed([f"{row} in {num}" for row, num in counts]) + "."
-    parts = [f"{winner.row} under {winner.condition} ({winner.mean}{_ties(winner)})" for winner in found]
-    return f"The {highest} mean {main.name} has {_listed(parts)}."
+        counts = Counter(row for winner in found for row in winner.rows).most_common()
+        best = _listed([f"{row} in {num}" for row, num in counts])
+        note = " (exact ties count for each)" if any(len(winner.rows) > 1 for winner in found) else ""
+        return f"By mean {main.name}, the best of {len(found)} conditions is {best}{note}."
+    parts: list[str] = []
+    for place, winner in enumerate(found):
+        who = winner.name if place == 0 or winner.rows != found[place - 1].rows else ""
+        verb = "" if place else f"{'has' if len(winner.rows) == 1 else 'have'} the {_extreme(main)} mean {main.name}"
+        parts.append(" ".join(filter(None, (who, verb, f"under {winner.condition} ({winner.mean}{_ties(winner)})"))))
+    return f"{_listed(parts)}."
+
+
+def _extreme(main: MetricInfo) -> str:
+    return "highest" if main.higher_is_better else "lowest"
 
 
 def _ties(winner: Winner) -> str:
-    return f"; not told apart from {_listed(list(winner.tied))}" if winner.tied else ""
+    return f"; not told apart from {_listed(winner.tied)}" if winner.tied else ""
 
 
-def _by_how_much(found: list[Winner], summary: Summary) -> str:
+def _by_how_much(found: Sequence[Winner], summary: Summary) -> str:
     if summary.baseline is None:
         return ""
     ahead = [winner for winner in found if winner.difference]
-    if all(winner.row == summary.baseline for winner in found):
+    if not any(entry.coverage.ok for entry in summary.all_entries() if entry.row != summary.baseline):
+        return f"Only the baseline {summary.baseline} has finished, so there is nothing to compare it with."
+    if all(summary.baseline in winner.rows for winner in found):
         return f"No method is ahead of the baseline {summary.baseline}."
     if not ahead:
         return f"There is no paired difference to the baseline {summary.baseline} yet: no seed in common."
-    clear = sum(winner.clear for winner in ahead)
     if len(found) > _SPELLED_OUT:
         ordered = sorted(ahead, key=lambda winner: winner.size)
         low, high = ordered[0], ordered[-1]
-        span = f"from {low.difference} ({low.row}, {low.condition}) to {high.difference} ({high.row}, {high.condition})"
-        tail = f"its 95 % interval excluding 0 in {clear} of {len(found)}"
-        return f"The paired difference of the best to {summary.baseline} goes {span}, {tail}."
+        span = f"from {low.difference} ({low.name}, {low.condition}) to {high.difference} ({high.name}, {high.condition})"
+        return f"The paired difference of the best to {summary.baseline} goes {span}; {_verdict(ahead, len(found))}."
     parts = [f"{winner.difference} under {winner.condition}" for winner in ahead]
-    verdict = "all of the 95 % intervals exclude 0" if clear == len(ahead) else f"the 95 % interval excludes 0 in {clear} of {len(ahead)}"
-    return f"Paired by seed against {summary.baseline} that is {_listed(parts)}; {verdict}."
+    return f"Paired by seed against {summary.baseline} that is {_listed(parts)}; {_verdict(ahead, len(ahead))}."
 
 
-def _listed(parts: list[str]) -> str:
+def _verdict(ahead: Sequence[Winner], total: int) -> str:
+    clear = sum(winner.clear for winner in ahead)
+    if clear == 0:
+        return "no difference is clear"
+    if clear < total:
+        return f"the 95 % interval excludes 0 in {clear} of {total}"
+    return "all of the 95 % intervals exclude 0" if total > 1 else "the 95 % interval excludes 0"
+
+
+def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmark import contracts_torch
 from benchmark.datasets import Dataset
-from benchmark.errors import InvalidValue, UserError
+from benchmark.errors import InvalidValue, UserError, shown
 from benchmark.imbalances import Classes, Imbalance
 from benchmark.methods import Method
 from benchmark.metrics import Metric
@@ -38,6 +39,20 @@ def check(cls: type[Plugin], folders: Folders | None = None, *, example: Mapping
     read only if `folders` are given.
     """
     problems = list(_declaration(cls))
+    lacking = [_signature(cls, name) for name in sorted(getattr(cls, "__abstractmethods__", ()))] if inspect.isabstract(cls) else []
+    if lacking:
+        return [*problems, *(f"define {words}." for words in lacking)]
+    return list(dict.fromkeys(problems + _tried(cls, folders, example)))  # one fault may show on several problems
+
+
+def _signature(cls: type[Plugin], name: str) -> str:
+    """A method as its base declares it, without the types."""
+    member = inspect.getattr_static(cls, name)
+    return f"{name}({', '.join(inspect.signature(member).parameters)})" if inspect.isfunction(member) else name
+
+
+def _tried(cls: type[Plugin], folders: Folders | None, example: Mapping[str, Any] | None) -> list[str]:
+    problems: list[str] = []
     try:
         instance = _example(cls, getattr(cls, "example", {}) if example is None else example, problems)
         if instance is None:
@@ -166,6 +181,10 @@ def _metric(metric: Metric) -> Iterator[str]:
         return
     if not math.isfinite(ordinary.value):
         yield f"is {ordinary.value} on ordinary predictions of four classes."
+    again = metric.score(_predictions(scores, labels)).value
+    if again != ordinary.value and not (math.isnan(again) and math.isnan(ordinary.value)):
+        yield "differs between two calls on the same predictions."
+        return  # what follows compares one call with another
     order = rng.permutation(len(labels))
     if not _close(metric.score(_predictions(scores[order], labels[order])).value, ordinary.value):
         yield "depends on the order of the images."
@@ -179,8 +198,11 @@ def _metric(metric: Metric) -> Iterator[str]:
 
 
 def _value_problems(found: MetricValue, words: str) -> Iterator[str]:
-    if not isinstance(found, MetricValue) or type(found.value) is not float:
-        yield f"must return a MetricValue with a Python float {words}, found {getattr(found, 'value', found)!r}."
+    if not isinstance(found, MetricValue):
+        remedy = f"wrap it: MetricValue({float(found):g})" if isinstance(found, int | float | np.number) else "return MetricValue(…)"
+        yield f"must return a MetricValue with a Python float {words}, found {shown(found)}: {remedy}."
+    elif type(found.value) is not float:
+        yield f"must return a MetricValue with a Python float {words}, found {shown(found.value)}: convert it with float(…)."
     elif found.per_class is not None and len(found.per_class) != 4:
         yield f"must give per_class one number a class (4) {words}, found {len(found.per_class)}."
 

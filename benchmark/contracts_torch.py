@@ -110,19 +110,23 @@ def _problem(class_counts: tuple[int, ...]) -> Problem:
 
 def method_problems(method: Method) -> Iterator[str]:
     """Steps and losses on a skewed, a balanced and a large problem, one with a class of one image and one with an empty class."""
-    accepted = 0
+    accepted: list[Step] = []
     for counts in ((40, 7, 1), (12, 12), tuple(1000 // (label + 1) for label in range(10)), (40, 7, 0)):
         problem = _problem(counts)
         try:
             steps = method.steps(problem)
         except InvalidValue:
             continue
-        accepted += 1
-        yield from _steps_problems(steps, problem)
+        wrong = list(_steps_problems(steps, problem))
+        yield from wrong
+        if wrong:
+            return  # the other problems would show the same fault in other numbers
+        accepted += steps
         if method.steps(problem) != steps:
             yield f"gives other steps the second time for the same problem (class counts {counts})."
     if not accepted:
         yield "refuses every problem tried: class counts (40, 7, 1), (12, 12) and ten classes of 1000 to 100 images."
+    yield from _unused_loss_problems(accepted)
 
 
 def _steps_problems(steps: tuple[Step, ...], problem: Problem) -> Iterator[str]:
@@ -142,6 +146,15 @@ def _steps_problems(steps: tuple[Step, ...], problem: Problem) -> Iterator[str]:
             yield from _offset_problems(step, problem)
         else:
             yield from _train_problems(step, problem)
+
+
+def _unused_loss_problems(steps: list[Step]) -> Iterator[str]:
+    """Cross-entropy in place of the loss that a method defines would go unseen."""
+    trains = [step for step in steps if isinstance(step, Train)]
+    defining = {type(step.by): None for step in trains if type(step.by).loss is not Method.loss}
+    for cls in defining:
+        if not any(step.own_loss for step in trains if type(step.by) is cls):
+            yield "defines loss(), but no step asks for it: Train(by=self, own_loss=True)."
 
 
 def _offset_problems(step: Adjust, problem: Problem) -> Iterator[str]:
@@ -177,8 +190,14 @@ def _loss_problems(loss: Loss, problem: Problem) -> Iterator[str]:
         logits = torch.randn(len(labels), num_classes, generator=noise, requires_grad=True)
         value = loss(logits, labels)
         where = f"{words}, class counts {problem.class_counts}"
-        if value.shape != () or not value.isfinite():
-            yield f"the loss must be a finite scalar {where}, found {value.tolist()}."
+        if not isinstance(value, torch.Tensor):
+            yield f"the loss must be a tensor {where}, found {type(value).__name__}."
+            return
+        if value.shape != ():
+            yield f"the loss has shape {tuple(value.shape)}: reduce it with .mean()."
+            return
+        if not value.isfinite():
+            yield f"the loss must be a finite scalar {where}, found {value.item()}."
             return
         if not value.requires_grad:
             yield f"the loss has no gradient {where}: do not detach it."

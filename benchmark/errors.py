@@ -8,6 +8,18 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 
+ALIASES = {
+    "acc": "accuracy",
+    "oversampling": "ros",
+    "undersampling": "rus",
+    "learningrate": "lr",
+    "batchsize": "batch",
+}
+"""Other people's words for ours, as `folded` writes them."""
+_PLUGGABLE = ("dataset", "imbalance", "method", "model", "metric")
+_NEAR = 0.7
+"""Likeness from which a name is offered: at two thirds `smote` would be answered with `step`."""
+
 
 class SkewbenchError(Exception):
     """Base of every error that skewbench raises on purpose."""
@@ -38,9 +50,28 @@ class LedgerError(SkewbenchError):
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
     """The sentence for a name that is not known, with the nearest one that is."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"unknown {what} '{name}'.{hint} Known: {', '.join(names) or 'none'}."
+    near = nearest(str(name), names)
+    hint = f" Did you mean '{near}'?" if near else ""
+    own = " Your own? Add --plugins FOLDER." if what in _PLUGGABLE else ""
+    return f"unknown {what} '{name}'.{hint} Known: {', '.join(names) or 'none'}.{own}"
+
+
+def folded(name: str) -> str:
+    """A name without case, '-', '_' and ' ': what two spellings of one word share."""
+    return "".join(letter for letter in name.casefold() if letter not in "-_ ")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is meant: spelt otherwise, by its alias, as the end of a dotted path, with letters swapped, or misspelt."""
+    names = sorted(known, key=lambda item: (len(item), item))
+    word = folded(name)
+    for meant in (word, ALIASES.get(word, word)):
+        for key in (folded, lambda item: folded(item.rpartition(".")[2])):
+            found = [item for item in names if key(item) == meant]
+            if found:
+                return found[0]
+    swapped = [item for item in names if sorted(folded(item)) == sorted(word)]
+    return next(iter(swapped or difflib.get_close_matches(name, names, n=1, cutoff=_NEAR)), None)
 
 
 def shown(value: Any, *, limit: int = 60) -> str:

@@ -21,8 +21,18 @@ from benchmark.spec import Grid, Suite
 Parts = tuple[Dataset, Imbalance, Method, Model, Recipe]
 
 
+MAX_EXACT = 20_000
+"""Cells up to which a count leaves out what grids share or spell in two ways; above it such cells count more than once."""
+
+
 def count(suite: Suite) -> int:
-    """Cells before duplicates are removed and rules are applied, without building any."""
+    """Cells before rules are applied: exact up to MAX_EXACT, at most so many above it."""
+    total = _bound(suite)
+    return sum(len(entry.seeds) for entry in _entries(suite)) if total <= MAX_EXACT else total
+
+
+def _bound(suite: Suite) -> int:
+    """As many cells or more than there are, without building any."""
     return sum(grid.size for grid in suite.grids)
 
 
@@ -31,7 +41,7 @@ def expand(suite: Suite, *, only: Sequence[str] = (), limit: int | None = 100_00
 
     UserError if there are more than `limit` cells (None: no limit), or if `only` leaves none.
     """
-    total = count(suite)
+    total = _bound(suite)
     if limit is not None and total > limit:
         raise UserError(
             f"suite '{suite.name}' has {total:,} cells, more than {limit:,}: pass --yes if you mean it, or make a grid smaller."
@@ -39,7 +49,8 @@ def expand(suite: Suite, *, only: Sequence[str] = (), limit: int | None = 100_00
     wanted = command_line_selector(only)
     cells = tuple(cell for entry in _entries(suite) for cell in _cells(entry, suite.rules, wanted))
     if not cells:
-        raise UserError(f"no cell of suite '{suite.name}' matches {' '.join(f'--only {item}' for item in only)}.")
+        every = " All of them must hold; either of two values is a list, `--only 'method=[ros,rus]'`." if len(only) > 1 else ""
+        raise UserError(f"no cell of suite '{suite.name}' matches {' '.join(f'--only {item}' for item in only)}.{every}")
     return cells
 
 

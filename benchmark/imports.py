@@ -15,6 +15,8 @@ from benchmark.identity import digest, sources
 def import_file(path: Path) -> str:
     """Import a plug-in file, and let it import what lies beside it; the name of its module. UserError if that fails."""
     file = path.resolve()
+    if file.suffix != ".py":
+        raise UserError(f"{file} is no Python file: expected a plug-in file (*.py) or a folder of them.")
     name = f"skewbench_plugins.{digest(str(file.parent))}.{file.stem}"  # two folders may hold files of one name
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None, file

@@ -12,6 +12,9 @@ from benchmark.records import CellResult
 Attributes = Mapping[str, str | int | float | bool | None]
 PARTS = ("dataset", "imbalance", "model", "recipe")
 """The parts that come first in a condition's label, in this order; parts that are not known here follow."""
+_IMBALANCE, _NATURAL = PARTS[1], "natural"
+RATIO = f"{_IMBALANCE}.ratio"
+"""How strong an imbalance is: said even where it does not vary."""
 ROW = "method"
 BASE = "base"
 """The parameter that names the method under a method: `thresholding(ros)`."""
@@ -31,7 +34,7 @@ class Labels:
 
 
 def label(cells: Sequence[CellResult]) -> Labels:
-    """Name what varies within these cells; where nothing does, the data set, the imbalance and the model."""
+    """Name what varies within these cells; where nothing does, the data set, the imbalance with its ratio and the model."""
     attributes = {cell.config_key: cell.attributes for cell in cells}
     parts = _parts(attributes.values())
     data = [part for part in parts if part in PARTS[:2]]
@@ -47,7 +50,8 @@ def _conditions(attributes: Mapping[str, Attributes], parts: Sequence[str]) -> d
     own = {key: {k: v for k, v in item.items() if k.partition(".")[0] in parts} for key, item in attributes.items()}
     varying = _varying(own.values())
     if not varying:
-        varying = {part for part in parts if part != "recipe"}
+        varying = {part for part in parts if part != "recipe"} | {RATIO}
+        own = {key: item | ({_IMBALANCE: _NATURAL} if item.get(_IMBALANCE) == "none" else {}) for key, item in own.items()}
     texts = {key: _SEPARATOR.join(filter(None, (_part(item, part, varying) for part in parts))) for key, item in own.items()}
     return _unique({key: text or "default" for key, text in texts.items()}, own)
 

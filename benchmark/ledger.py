@@ -23,7 +23,7 @@ from benchmark.owners import alive, ourselves
 from benchmark.records import CellResult, Status
 from benchmark.stages import Stage
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS stages (
@@ -140,6 +140,12 @@ class Ledger:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
 
+    def _read(self, query: str, values: tuple[str, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(query, values)
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self.store / 'ledger.sqlite'} cannot be read: {error}.") from error
+
     # -- stages
 
     def record(self, stage: Stage, row: StageRow, arrays: Arrays | None = None, *, release: Sequence[str] = ()) -> None:
@@ -168,7 +174,7 @@ class Ledger:
         query = "SELECT key, science_key, op, owner, code, status, kind, message, file, started, ended FROM stages ORDER BY ended"
         codes: dict[str, Mapping[str, str]] = {}  # a few distinct texts stand in thousands of rows
         rows = {}
-        for key, science, op, owner, code, status, kind, message, file, started, ended in self._db.execute(query):
+        for key, science, op, owner, code, status, kind, message, file, started, ended in self._read(query):
             if code not in codes:
                 codes[code] = json.loads(code)
             stored = _stored(file)
@@ -184,7 +190,7 @@ class Ledger:
             "SELECT key, science_key, op, owner, code, status, kind, message, log_tail, facts, profile, context, file, started, ended "
             "FROM stages WHERE key = ?"
         )
-        found = self._db.execute(query, (key,)).fetchone()
+        found = self._read(query, (key,)).fetchone()
         if found is None:
             return None
         key, science_key, op, owner, code, status, kind, message, log_tail, *documents, file, started, ended = found
@@ -259,7 +265,7 @@ class Ledger:
 
     def scored(self, suite: str) -> dict[str, Scored]:
         """How the recorded cells of a suite stand, by cell key."""
-        rows = self._db.execute("SELECT key, status, scoring, reason FROM cells WHERE suite = ?", (suite,))
+        rows = self._read("SELECT key, status, scoring, reason FROM cells WHERE suite = ?", (suite,))
         return {key: Scored(status, scoring, reason) for key, status, scoring, reason in rows}
 
     def forget_cells(self, suite: str, keys: Sequence[str]) -> None:
@@ -269,13 +275,13 @@ class Ledger:
 
     def cells(self, suite: str) -> dict[str, CellResult]:
         """The recorded results of a suite by cell key."""
-        rows = self._db.execute("SELECT result FROM cells WHERE suite = ?", (suite,))
+        rows = self._read("SELECT result FROM cells WHERE suite = ?", (suite,))
         results = (_result(json.loads(text)) for (text,) in rows)
         return {result.key: result for result in results}
 
     def seq(self, suite: str) -> int:
         """A number that rises whenever a cell of the suite is recorded."""
-        (found,) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM cells WHERE suite = ?", (suite,)).fetchone()
+        (found,) = self._read("SELECT COALESCE(MAX(seq), 0) FROM cells WHERE suite = ?", (suite,)).fetchone()
         return int(found)
 
 

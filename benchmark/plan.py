@@ -44,8 +44,11 @@ class Plan:
         return Counter(planned.state for planned in self.cells)
 
 
-def make_plan(suite: str, cells: Sequence[Cell], folders: Folders, ledger: Ledger | None) -> Plan:
-    """Plan the cells against what the ledger holds. Raises where a data set is absent or a request is impossible."""
+def make_plan(suite: str, cells: Sequence[Cell], folders: Folders, ledger: Ledger | None, *, scoring: str) -> Plan:
+    """Plan the cells against what the ledger holds; `scoring` is the key of the metrics that are wanted.
+
+    Raises where a data set is absent or a request is impossible.
+    """
     builder = StageBuilder(dataset_infos((cell.config.dataset for cell in cells if not cell.skip), folders))
     rows = ledger.stages() if ledger else {}
     newest = {row.science_key: row for row in rows.values()}
@@ -56,7 +59,7 @@ def make_plan(suite: str, cells: Sequence[Cell], folders: Folders, ledger: Ledge
             planned.append(PlannedCell(cell, None, "skipped", cell.skip))
             continue
         work = builder.build(cell)
-        planned.append(PlannedCell(cell, work, *state_of(work, rows, newest, scored.get(work.key))))
+        planned.append(PlannedCell(cell, work, *state_of(work, rows, newest, scored.get(work.key), scoring)))
     return Plan(suite, tuple(planned))
 
 
@@ -69,12 +72,16 @@ def dataset_infos(datasets: Iterable[Dataset], folders: Folders) -> dict[str, Da
     return found
 
 
-def state_of(work: CellStages, rows: Mapping[str, StageRow], newest: Mapping[str, StageRow], scored: Scored | None) -> tuple[State, str]:
+def state_of(
+    work: CellStages, rows: Mapping[str, StageRow], newest: Mapping[str, StageRow], scored: Scored | None, scoring: str
+) -> tuple[State, str]:
     """One function says whether a cell is done, for planner, runner and reports alike."""
     row = rows.get(work.last.key)
     if row is not None and row.damage:
         return "stale", f"damaged: {row.damage}"
     if row is not None and row.file is not None:
+        if scored is not None and scored.scoring != scoring:
+            return "done", "to be scored by other metrics"
         return ("failed", scored.reason) if scored is not None and scored.status == "failed" else ("done", "")
     for stage in work.last.chain:
         found = rows.get(stage.key)

@@ -119,7 +119,7 @@ def suite_results(suite: Suite, plan: Plan, ledger: Ledger | None, *, command: s
         found = recorded.get(planned.work.key) if planned.work else None
         if found is None:
             found = unfinished(suite.name, planned)
-        elif ledger and planned.work and found.status == "ok" and scored[found.key].scoring != scoring:
+        elif ledger and planned.work and planned.state == "done" and scored[found.key].scoring != scoring:
             found = _scored_again(suite, planned.work, ledger)
         shared = trained[planned.work.last.chain[0].key] if planned.work else 1
         cells.append(dataclasses.replace(found, shared_with=shared))

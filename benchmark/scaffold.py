@@ -7,12 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from statistics import median
 
 from benchmark.datasets._decode import in_parallel, reporter
 from benchmark.datasets._pixels import BrokenImage, Header, probe
-from benchmark.datasets._tree import Tree, guess_parts, scan
+from benchmark.datasets._tree import File, Tree, guess_parts, scan
 from benchmark.errors import UserError, shown
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -45,12 +46,17 @@ class FolderReport:
     modes: Mapping[str, int]
     """Images by Pillow's mode: L, RGB, P, …"""
     broken: tuple[str, ...]
-    """Files that are no usable images, each with the reason."""
+    """Files that are no usable images, each with the reason; the counts leave them out."""
+
+    @property
+    def warning(self) -> str:
+        """What stands in the way of a run; empty if nothing does."""
+        return f"{len(self.broken)} broken file{'s' * (len(self.broken) != 1)}: mend or remove them first" if self.broken else ""
 
     @property
     def imbalance_ratio(self) -> float:
         """Largest over smallest class of the training part (of everything where it must be split)."""
-        return max(self.train_counts) / min(self.train_counts)
+        return max(self.train_counts) / min(self.train_counts) if min(self.train_counts) else inf
 
     def text(self) -> str:
         """The report for a person, one fact a line."""
@@ -62,7 +68,8 @@ class FolderReport:
             f"imbalance: largest / smallest class = {self.imbalance_ratio:.3g}",
             f"width {_range(self.widths)}, height {_range(self.heights)}; modes: {modes or 'none'}",
         ]
-        return "\n".join([*lines, *(f"broken: {line}" for line in self.broken[:_SHOWN]), *_more(len(self.broken), "broken files")])
+        named = [*(f"broken: {line}" for line in self.broken[:_SHOWN]), *_more(len(self.broken), "broken files")]
+        return "\n".join([*lines, *named, *([self.warning] if self.warning else [])])
 
 
 def inspect_folder(path: Path) -> FolderReport:
@@ -78,18 +85,22 @@ def inspect_folder(path: Path) -> FolderReport:
         root=root,
         parts=parts,
         class_names=tree.class_names,
-        train_counts=tuple(len(images) for images in tree.train),
-        test_counts=tuple(len(images) for images in tree.test) or (0,) * len(tree.class_names),
+        train_counts=_usable(tree, tree.train, broken),
+        test_counts=_usable(tree, tree.test, broken) or (0,) * len(tree.class_names),
         widths=(min(widths, default=0), max(widths, default=0)),
         heights=(min(heights, default=0), max(heights, default=0)),
         median_side=median([min(header.width, header.height) for header in headers] or [0]),
         modes=dict(Counter(header.mode for header in headers).most_common()),
-        broken=tuple(sorted(broken)),
+        broken=tuple(f"{path}: {reason}" for path, reason in sorted(broken.items())),
     )
 
 
+def _usable(tree: Tree, part: tuple[tuple[File, ...], ...], broken: Mapping[str, str]) -> tuple[int, ...]:
+    return tuple(sum(str(tree.root / file.path) not in broken for file in images) for images in part)
+
+
 def suite_text(name: str, report: FolderReport) -> str:
-    """A commented suite that runs as it is on the folder; UserError if the name cannot be a suite's."""
+    """A commented suite that runs as it is on a folder without broken files; UserError if the name cannot be a suite's."""
     if not _NAME.fullmatch(name):
         raise UserError(f"expected a suite's name of a-z, 0-9, '.', '_' and '-', first a letter or digit; found {shown(name)}.")
     imbalance, why = _imbalance(report)
@@ -176,27 +187,28 @@ def _range(ends: tuple[int, int]) -> str:
 @dataclass(frozen=True)
 class _Probed:
     headers: tuple[Header, ...]
-    broken: tuple[str, ...]
+    broken: Mapping[str, str]
+    """Path to reason."""
 
 
-def _probe_all(tree: Tree) -> tuple[list[Header], list[str]]:
+def _probe_all(tree: Tree) -> tuple[list[Header], dict[str, str]]:
     headers: list[Header] = []
-    broken: list[str] = []
+    broken: dict[str, str] = {}
     paths = [str(tree.root / file.path) for file in tree.files]
     report = reporter(tree.root, len(paths))
     chunks = [paths[first : first + _CHUNK] for first in range(0, len(paths), _CHUNK)]
     for found in in_parallel(_probe_some, chunks, num_files=len(paths)):
         headers += found.headers
-        broken += found.broken
+        broken |= found.broken
         report(len(found.headers) + len(found.broken))
     return headers, broken
 
 
 def _probe_some(paths: list[str]) -> _Probed:
-    headers, broken = [], []
+    headers, broken = [], {}
     for path in paths:
         try:
             headers.append(probe(path))
         except BrokenImage as error:
-            broken.append(f"{path}: {error}")
-    return _Probed(tuple(headers), tuple(broken))
+            broken[path] = str(error)
+    return _Probed(tuple(headers), broken)

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark import registry
-from benchmark.errors import InvalidValue, shown, unknown
-from benchmark.language.choices import Builder, Choice, plugin_choice, recipe_choice
+from benchmark.errors import InvalidValue, folded, shown, unknown
+from benchmark.language.choices import Builder, Choice, plugin_choice, plugin_names, recipe_choice
 from benchmark.language.document import display, parse, read_file
 from benchmark.language.keys import AXES, CONSTRAINT, DEFAULT_METRICS, DEFAULTS, EXCLUDE, GRID, MAX_NAME, NAME_PATTERN, TOP, Word
-from benchmark.language.located import Node, Place, SuiteError, failure, located
+from benchmark.language.located import Key, Node, Place, SuiteError, failure, located
+from benchmark.language.misplaced import belongs
 from benchmark.language.parents import extended, find, shipped
 from benchmark.language.rules import Rule, Selector, selector
 from benchmark.language.settings import Setting, over, parse_setting, put, reject, zip_rows
@@ -81,6 +82,7 @@ def _suite(root: Node, path: Path, text: str, given: Sequence[str]) -> Suite:
         root = root.having(setting.path, setting.node) if setting.path in _TOP_SETTINGS else root
     builder = Builder()
     metrics, per_class = _metrics(root.items.get("metrics"), builder)
+    grids = _grids(root, [item for item in settings if item.path not in _TOP_SETTINGS], builder)
     return Suite(
         name=_name(root.items["suite"]),
         question=_text(root.items.get("question")),
@@ -88,8 +90,8 @@ def _suite(root: Node, path: Path, text: str, given: Sequence[str]) -> Suite:
         text=text,
         metrics=metrics,
         show_per_class=per_class,
-        baseline=_baseline(root.items.get("baseline")),
-        grids=_grids(root, [item for item in settings if item.path not in _TOP_SETTINGS], builder),
+        baseline=_baseline(root.items.get("baseline"), grids, replaced=any(item.path == "method" for item in settings)),
+        grids=grids,
         rules=(*_rules(root.items.get("exclude"), "exclude"), *_rules(root.items.get("constraints"), "constraint")),
         settings=tuple(given),
         builder=builder,
@@ -105,11 +107,17 @@ def check_words(node: Node, words: Mapping[str, Word], *, what: str, required: S
         raise failure(node, f"expected a mapping with the keys {', '.join(words)}, found {shown(node.plain)}.{colon}")
     for key in node.value:
         if key not in words:
-            belongs = " It belongs under 'grid' (or 'defaults')." if key in GRID and what == "key" else ""
-            raise failure(node, belongs and f"'{key}' cannot stand here.{belongs}" or unknown(what, key, words), key=key)
+            raise _unknown_key(node, key, words, what)
     for key in required:
         if node.items.get(key) is None or node.items[key].value is None:
             raise failure(node, f"'{key}' is missing: {words[key].doc}.")
+
+
+def _unknown_key(node: Node, key: Key, words: Mapping[str, Word], what: str) -> SuiteError:
+    if key in GRID and what == "key":
+        return failure(node, f"'{key}' cannot stand here. It belongs under 'grid' (or 'defaults').", key=key)
+    where = "" if "rule" in what else belongs(str(key), node.items[key].plain)
+    return failure(node, f"'{key}' cannot stand here: {where}" if where else unknown(what, key, words), key=key)
 
 
 def _name(node: Node) -> str:
@@ -130,7 +138,8 @@ def _text(node: Node | None) -> str:
     return node.value.strip()
 
 
-def _baseline(node: Node | None) -> str:
+def _baseline(node: Node | None, grids: Sequence[Grid], *, replaced: bool) -> str:
+    """The baseline; one that is stated must be a method of a grid, unless the command line has replaced the methods."""
     if node is None:
         return "none"
     if not isinstance(node.value, str):
@@ -139,6 +148,9 @@ def _baseline(node: Node | None) -> str:
         registry.get("methods", node.value)
     except InvalidValue as error:
         raise located(error, node) from None
+    found = dict.fromkeys(name for grid in grids for name in plugin_names(grid.axes["method"]))
+    if node.value not in found and not replaced:
+        raise failure(node, f"'{node.value}' is no method of this suite's grids: name one of {', '.join(found)}, or add it to a grid.")
     return node.value
 
 
@@ -153,6 +165,9 @@ def _metrics(node: Node | None, builder: Builder) -> tuple[tuple[Metric, ...], t
         if isinstance(entry.value, str) and entry.value.endswith(".per_class"):
             entry = replace(entry, value=entry.value.removesuffix(".per_class"))
             per_class[str(entry.value)] = None
+        elif isinstance(entry.value, str) and folded(entry.value).endswith(".perclass"):
+            meant = f"{entry.value.rpartition('.')[0]}.per_class"
+            raise failure(entry, f"unknown metric '{entry.value}'. Did you mean '{meant}'?")
         for metric in builder.plugins("metrics", plugin_choice("metrics", entry)):
             assert isinstance(metric, Metric), metric
             found[metric.text] = metric
@@ -285,6 +300,9 @@ def _seeds(node: Node | None) -> Sequence[int]:
             raise failure(node, f"expected at least 1 seed, found {node.value}.")
         return range(node.value)
     found = tuple(int(entry.plain) for entry in node.entries)
-    if not found or min(found) < 0 or len(set(found)) < len(found):
+    twice = [seed for seed in found if found.count(seed) > 1] if len(set(found)) < len(found) else []
+    if twice:
+        raise failure(node, f"seed {twice[0]} stands twice: expected different seeds.")
+    if not found or min(found) < 0:
         raise failure(node, f"expected a list of different seeds of 0 or more, found {shown(node.plain)}.")
     return found

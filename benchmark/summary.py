@@ -110,10 +110,9 @@ class Summary:
         """Every entry, condition by condition."""
         return [entry for rows in self.entries.values() for entry in rows.values()]
 
-    def best(self, condition: str, metric: str) -> Entry | None:
-        """The entry with the best mean, or None where nothing was measured."""
-        found = [entry for entry in self.entries[condition].values() if entry.scores[metric].standing == "best"]
-        return found[0] if found else None
+    def best(self, condition: str, metric: str) -> list[Entry]:
+        """The entry with the best mean; several where they tie exactly, none where nothing was measured."""
+        return [entry for entry in self.entries[condition].values() if entry.scores[metric].standing == "best"]
 
 
 def mean_of(values: Iterable[float]) -> Mean:
@@ -203,8 +202,9 @@ def _scores(values: Mapping[str, Mapping[int, float]], baseline: str | None, *, 
     best = max(measured, key=lambda row: sign * means[row].mean, default=None)
     found = {}
     for row, mean in means.items():
-        standing: Standing = "best" if row == best else ""
-        if best is not None and row != best and mean.num:
+        is_best = best is not None and mean.mean == means[best].mean  # several where they tie exactly; False for NaN
+        standing: Standing = "best" if is_best else ""
+        if best is not None and not is_best and mean.num:
             gap = paired_difference(values[row], values[best])
             standing = "tied" if gap.num > 1 and not gap.excludes_zero else ""
         compared = baseline in values and row != baseline

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.records import CellResult
 from benchmark.summary import Entry, Summary
-from reports.drawing import MAX_PANELS, PALETTE, Drawing, capped, color, cut, grid, marker, name_classes
+from reports.drawing import MAX_PANELS, PALETTE, Drawing, capped, color, cut, grid, legend_below, marker, name_classes
 
 MAX_CONFUSIONS = 24
 
@@ -31,8 +31,7 @@ def class_counts(summary: Summary) -> Drawing | None:
     for axes, (name, cells) in zip(panels.panels, shown.items(), strict=True):
         _counts_panel(axes, cells, summary.rows)
         axes.set_title(cut(name), loc="left")
-    handles = {text: line for axes in panels.panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    panels.figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3)
+    legend_below(panels.figure, num_columns=3)
     alt = "; ".join(f"{name}: {', '.join(map(str, next(iter(cells.values())).class_counts))} images" for name, cells in shown.items())
     caption = (
         "Bars: training images per class after the imbalance, at the lowest seed. Marks: after the sampling of the methods that change it."
@@ -121,8 +120,7 @@ def per_class(summary: Summary, metric: str) -> Drawing | None:
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         name_classes(axes, [key.partition("/")[2] for key in keys])
-    handles = {text: bar for axes in panels.panels for bar, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    panels.figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=4)
+    legend_below(panels.figure, num_columns=4)
     alt = f"{metric} per class and method; the numbers are in the table per class."
     caption = "Mean over seeds." + capped("conditions", len(shown), len(found))
     name = re.sub(r"[^A-Za-z0-9]+", "_", metric)

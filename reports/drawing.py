@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 INK, FAINT = "#222222", "#767676"
@@ -116,6 +117,20 @@ def cut(text: str, *, limit: int = 34) -> str:
 def capped(what: str, shown: int, total: int) -> str:
     """A sentence for the caption where not everything is drawn."""
     return f" Drawn: the first {shown} of {total} {what}; all are in the tables." if shown < total else ""
+
+
+def legend_below(figure: Figure, *, num_columns: int) -> None:
+    """One legend for all panels under them, in as many columns (at most `num_columns`) as fit; the figure grows by its height."""
+    handles = {text: drawn for axes in figure.axes for drawn, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]  # matplotlib leaves it unannotated
+    for columns in range(num_columns, 0, -1):
+        legend = figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns)
+        size = legend.get_window_extent(renderer)
+        if size.width <= 0.97 * figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    width = max(figure.get_figwidth(), size.width / figure.dpi / 0.97)
+    figure.set_size_inches(width, figure.get_figheight() + size.height / figure.dpi)
 
 
 def name_classes(axes: Axes, names: Sequence[str], *, both: bool = False) -> None:

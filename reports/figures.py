@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from benchmark.records import CellResult, SuiteResults
 from benchmark.summary import Mean, Summary, paired_difference, shown_difference, shown_mean, values_by_seed
 from reports.class_figures import class_counts, confusion, per_class
-from reports.drawing import FAINT, INK, MAX_PANELS, PALETTE, Drawing, capped, color, cut, dash, grid
+from reports.drawing import FAINT, INK, MAX_PANELS, PALETTE, Drawing, capped, color, cut, dash, grid, legend_below
 
 
 def build_figures(results: SuiteResults, summary: Summary) -> list[Drawing]:
@@ -116,8 +116,7 @@ def curves(summary: Summary) -> Drawing | None:
         axes.set_ylabel("training loss" if panels.is_left(index) else "")
         axes.grid(axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    handles = {text: line for axes in panels.panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    panels.figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=3)
+    legend_below(panels.figure, num_columns=3)
     ends = ((names[0], name, points[-1][1]) for name, lines in shown.items() for points, names in lines.items())
     alt = "Last training loss: " + ", ".join(f"{row} under {name} {loss:.3g}" for row, name, loss in ends) + "."
     caption = (

@@ -122,8 +122,10 @@ def cost(summary: Summary) -> Table:
     lines = list(zip((entry for entry, _ in entries), means, shared, strict=True))
     return Table(
         name="cost",
-        caption="Mean time and memory of the finished cells. Where several cells share a trained network (last column), the seconds of its "
-        "stages were spent once for all of them and are those of the stage: not a method's solo cost.",
+        caption="Mean time and memory of the finished cells. Peak host memory is that of the whole process: the interpreter, "
+        "the libraries and the data set are in it, so it is not a method's own memory. "
+        "Where several cells share a trained network (last column), the seconds of its stages were spent once "
+        "for all of them and are those of the stage: not a method's solo cost.",
         columns=columns,
         rows=tuple((*_where(e), *map(_shown_cost, own), Shown(str(num), num)) for e, own, num in lines),
         tidy_columns=columns,
@@ -137,6 +139,8 @@ def _shown_cost(value: float) -> Shown:
 
 def _profile_column(key: str) -> Column:
     head, _, stage = key.partition(".")
+    if head == "cpu_seconds":
+        return Column(f"{stage} CPU".strip(), "s", numeric=True)
     if head == "seconds":
         return Column(stage or "time", "s", numeric=True)
     if key.endswith("_mib"):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmark.errors import UserError
 from benchmark.records import SuiteResults
 from benchmark.summary import summarize
 from reports.drawing import style, svg_and_png
@@ -18,15 +19,26 @@ from reports.table import csv_text, latex_text, markdown_text
 from reports.tables import build_tables
 
 PAGE = "index.html"
+MARK = '<meta name="generator" content="skewbench report">'
+"""Stands in every page that we write, so that a folder of ours is known from a user's."""
+STAMP = ".made-of"
+"""The command line's note beside a finished report."""
+_BEGUN = f'<!DOCTYPE html><html lang="en"><head>{MARK}<title>Unfinished</title></head><body>This report is being written.</body></html>'
 OWN = {"tables": (".csv", ".md", ".tex"), "figures": (".svg", ".png")}
 """The subfolders that belong to the report and what it writes there; nothing else in the folder is touched."""
 
 
 def write_report(results: SuiteResults, folder: Path) -> Path:
-    """Write `index.html`, `tables/` and `figures/` into the folder, replacing an older report; return the page's path."""
+    """Write `index.html`, `tables/` and `figures/` into the folder, replacing an older report; return the page's path.
+
+    Raises UserError for a folder that holds something else than a report.
+    """
+    check_is_ours(folder)
     files = build_files(results)
     for name in ("", *OWN):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    if not (folder / PAGE).exists():
+        (folder / PAGE).write_text(_BEGUN)  # a kill from here on leaves a folder that is known as ours
     _remove_abandoned(folder)
     waiting = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     try:
@@ -35,6 +47,28 @@ def write_report(results: SuiteResults, folder: Path) -> Path:
         shutil.rmtree(waiting)
     _remove_stale(folder, set(files))
     return folder / PAGE
+
+
+def check_is_ours(folder: Path) -> None:
+    """Raise UserError unless the folder is absent, empty, or holds an earlier report."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UserError(f"cannot write a report into {folder}: it is a file. Name a new or empty folder.")
+    if not any(folder.iterdir()) or (folder / STAMP).is_file() or _is_our_page(folder / PAGE):
+        return
+    found = ", ".join(sorted(file.name for file in folder.iterdir())[:3])
+    raise UserError(
+        f"cannot write a report into {folder}: the folder holds other files ({found}, ...) and no earlier report. "
+        "Nothing was written. Name a new or empty folder, or one that holds a report."
+    )
+
+
+def _is_our_page(page: Path) -> bool:
+    if not page.is_file():
+        return False
+    with page.open("rb") as file:
+        return MARK.encode() in file.read(2000)
 
 
 def build_files(results: SuiteResults) -> dict[str, bytes]:

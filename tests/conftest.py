@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,14 @@ def private_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         patch.delenv(name, raising=False)
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def ieee_floats() -> Iterator[None]:
+    """Training flushes denormal numbers to zero, for the whole thread: hypothesis draws them in the tests that follow."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmark import registry
 from benchmark.cells import Cell, Configuration
+from benchmark.evaluate import scoring_key
 from benchmark.execute.context import choose_machine
 from benchmark.execute.stages import Executor
 from benchmark.ledger import Ledger, StageRow
@@ -19,6 +20,8 @@ from benchmark.run import Runner
 from benchmark.stages import Stage
 
 METHODS: tuple[Any, ...] = ("none", "ros", "rus", {"thresholding": {}}, {"thresholding": {"base": "ros"}})
+
+METRICS = [registry.build("metrics", name) for name in ("auc", "accuracy", "recall", "groups")]  # groups: some are NaN
 
 
 def cells(
@@ -68,7 +71,7 @@ class Recorder:
 def plan(store: Path, some: list[Cell]) -> tuple[Plan, Ledger]:
     """A plan of cells and its open ledger."""
     ledger = Ledger(store)
-    return make_plan("small", some, default_folders(None), ledger), ledger
+    return make_plan("small", some, default_folders(None), ledger, scoring=scoring_key(METRICS)), ledger
 
 
 def run(store: Path, some: list[Cell], **options: Any) -> Recorder:
@@ -77,8 +80,7 @@ def run(store: Path, some: list[Cell], **options: Any) -> Recorder:
     machine = choose_machine("cpu", 1)
     executor = Executor(machine, default_folders(None))
     recorder = Recorder()
-    metrics = [registry.build("metrics", name) for name in ("auc", "accuracy", "recall", "groups")]  # groups: some are NaN
     with ledger:
         execute = options.pop("execute", executor.run)
-        Runner(made, ledger, metrics, execute, lambda: machine.context, recorder, **options).run()  # type: ignore[arg-type]
+        Runner(made, ledger, METRICS, execute, lambda: machine.context, recorder, **options).run()  # type: ignore[arg-type]
     return recorder

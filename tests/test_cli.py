@@ -104,7 +104,7 @@ def test_a_retry_where_nothing_has_failed_is_no_mistake(place, capsys):
         (("plan", "tiny.yaml", "--only", "metod=ros"), "method"),
         (("plan", "tiny.yaml", "--set", "recipe.iteratons=5"), "iterations"),
         (("explain", "tiny.yaml", "zzz"), "no cell of 'tiny' begins with 'zzz'"),
-        (("show", "roz"), "Did you mean 'ros'?"),
+        (("show", "tresholding"), "Did you mean 'thresholding'?"),
         (("list", "metods"), "metods"),
         (("check", "nowhere.py"), "nowhere.py"),
         (("sync",), "SUITE"),
@@ -186,7 +186,7 @@ def test_looking_makes_no_store(place, capsys, words):
 def test_a_report_of_nothing_says_so(place, capsys):
     code, out, _ = skewbench("report", "tiny.yaml", capsys=capsys)
     assert code == 0
-    assert "Nothing has been measured yet" in Path(out.strip()).read_text()
+    assert "Nothing of this selection has run yet" in Path(out.strip()).read_text()
 
 
 def test_a_report_on_a_part_is_not_taken_for_the_whole(place, capsys):
@@ -195,7 +195,7 @@ def test_a_report_on_a_part_is_not_taken_for_the_whole(place, capsys):
     whole, written = page.read_text(), page.stat().st_mtime_ns
     skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
     assert page.stat().st_mtime_ns == written  # nothing has changed: not written again
-    skewbench("report", "tiny.yaml", "--only", "method=none", capsys=capsys)
+    skewbench("report", "tiny.yaml", "--only", "method=none", "--out", str(page.parent), capsys=capsys)
     assert page.read_text() != whole
     skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
     assert page.read_text() == whole
@@ -297,3 +297,24 @@ def test_a_finished_suite_is_reissued_in_under_three_seconds_of_work(place, caps
     script = "import sys; from benchmark.cli import main\ntry: main(['run', 'tiny.yaml', '--no-tracker'])\nfinally: print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=place, check=True)
     assert not {"torch", "mlflow", "matplotlib", "sklearn", "pandas"} & set(done.stdout.split())
+
+
+def test_a_part_of_a_suite_has_a_report_of_its_own(place, capsys):
+    skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
+    whole = place / "skewbench-results/reports/tiny/index.html"
+    before = whole.read_bytes()
+    code, out, _ = skewbench("run", "tiny.yaml", "--no-tracker", "--only", "method=none", capsys=capsys)
+    assert code == 0
+    (part,) = whole.parent.parent.glob("tiny+*/index.html")
+    assert str(part.relative_to(place)) in out
+    assert whole.read_bytes() == before
+
+
+def test_a_narrow_terminal_drops_metrics_and_never_names(place, capsys, monkeypatch):
+    monkeypatch.setattr("benchmark.cli.console._width", lambda: 60)
+    _, out, _ = skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
+    assert "thresholding(none)" in out
+    assert "auc" in out
+    assert "recall" not in out
+    _, out, _ = skewbench("list", "methods", capsys=capsys)
+    assert "class-weights" in out

@@ -185,7 +185,8 @@ def _right(predictions: Predictions) -> float:
 @pytest.mark.parametrize(
     ("score", "words"),
     [
-        (lambda p: _right(p), "must return a MetricValue with a Python float"),
+        (lambda _: 0.5, "must return a MetricValue with a Python float on ordinary predictions, found 0.5: wrap it: MetricValue(0.5)."),
+        (lambda _: MetricValue(float(next(DRAWS))), "differs between two calls on the same predictions"),
         (lambda p: MetricValue(np.float64(_right(p))), "must return a MetricValue with a Python float"),
         (lambda p: MetricValue(float("nan")), "is nan on ordinary predictions"),
         (lambda p: MetricValue(1.0 if p.scores_NK[0].argmax() == p.labels_N[0] else p.scores_NK[0].max().item()), "depends on the order"),
@@ -196,6 +197,28 @@ def _right(predictions: Predictions) -> float:
 )
 def test_a_wrong_metric_is_reported(score: Callable[[Predictions], object], words: str) -> None:
     assert_reported(made(Metric, score=_score(score)), words)
+
+
+def test_what_is_not_defined_is_named() -> None:
+    assert check(made(Metric)) == ["define score(self, predictions)."]
+
+
+def test_a_fault_is_reported_once() -> None:
+    assert len(check(made(Metric, score=lambda *_: MetricValue(float(next(DRAWS)))))) == 1
+    assert len(check(_steps(lambda self, _: (Train(by=self), Adjust(by=self, offset=(0.0,)))))) == 1
+
+
+def test_a_loss_that_no_step_asks_for_is_reported() -> None:
+    cls = made(Method, steps=lambda self, _: (Train(by=self),), loss=lambda *_: _cross_entropy)
+
+    assert check(cls) == ["defines loss(), but no step asks for it: Train(by=self, own_loss=True)."]
+
+
+def test_a_loss_for_skewed_problems_alone_is_right() -> None:
+    def steps(self: Method, problem: Problem) -> tuple[Train, ...]:
+        return (Train(by=self, own_loss=len(set(problem.class_counts)) > 1),)
+
+    assert check(made(Method, steps=steps, loss=lambda *_: _cross_entropy)) == []
 
 
 def test_a_metric_with_the_wrong_direction_is_reported() -> None:
@@ -353,7 +376,7 @@ def _cross_entropy(logits: Any, labels: Any, **options: Any) -> Any:
 
 
 LOSSES: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
-    "one value an image": (functools.partial(_cross_entropy, reduction="none"), "the loss must be a finite scalar"),
+    "one value an image": (functools.partial(_cross_entropy, reduction="none"), "the loss has shape (32,): reduce it with .mean()"),
     "not finite": (lambda z, y: _cross_entropy(z, y) / 0.0, "the loss must be a finite scalar"),
     "detached": (lambda z, y: _cross_entropy(z.detach(), y), "the loss has no gradient"),
     "flat": (lambda z, y: 0 * _cross_entropy(z, y), "the loss's gradient must be finite and not all zero"),

@@ -73,7 +73,7 @@ def test_a_million_cells_are_counted_and_refused_without_being_built(tmp_path: P
 
 
 def test_axes_too_large_to_write_out_are_still_counted(tmp_path: Path) -> None:
-    axis = [f"0.{value}" for value in range(1, 90)]
+    axis = [f"0.{value}" for value in range(10, 99)]
     sgd = f"{{lr: [{', '.join(axis)}], momentum: [{', '.join(axis)}], weight_decay: [{', '.join(axis)}]}}"
     path = tmp_path / "big.yaml"
     path.write_text(
@@ -103,6 +103,7 @@ def test_only_that_matches_nothing_is_an_error() -> None:
         ("ratio=3", "Did you mean 'method.ratio'?"),
         ("seed=>= two", "expected a number after '>=', found 'two'"),
         ("method={a: 1}", "expected a value"),
+        ("method=ros,rus", "--only method=ros,rus: a list is written in brackets: `--only 'method=[ros,rus]'`."),
         ("method=[", "--only method=[: not valid YAML"),
         ("method=> 3", "expected a method's name"),
         ("imbalance.ratio>=", "expected a value after '>=', found ''"),
@@ -117,6 +118,19 @@ def test_a_wrong_only_is_an_error_that_repeats_it(only: str, message: str) -> No
 @pytest.mark.parametrize("only", ["method!=none", "method != none", "method=!= none", "method=[ros, thresholding]"])
 def test_only_may_compare(only: str) -> None:
     assert {cell.config.method.name for cell in expand(read_suite("smoke"), only=[only])} == {"ros", "thresholding"}
+
+
+def test_several_only_that_leave_nothing_say_that_all_must_hold() -> None:
+    with pytest.raises(UserError, match="--only method=ros --only method=none. All of them must hold"):
+        expand(read_suite("smoke"), only=["method=ros", "method=none"])
+
+
+def test_a_count_leaves_out_what_is_there_twice(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("suite: s\ngrid: [{method: [none, none, ros]}, {method: {none: {}}}]\ndefaults: {dataset: digits, model: lenet5}\n")
+    suite = read_suite(str(path))
+    assert count(suite) == len(expand(suite)) == 2
+    assert suite.grids[0].size == 2
 
 
 def test_equal_parts_are_the_same_objects() -> None:

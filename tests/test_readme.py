@@ -35,7 +35,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (suite,) = (block for block in blocks("yaml") if block.startswith("suite:"))
     (folder / "my-first.yaml").write_text(suite)
     (folder / "plugins").mkdir()
-    (folder / "plugins/logit_adjusted.py").write_text(blocks("python")[0])
+    for block in blocks("python"):
+        name = re.findall(r'@plugin\("(.*)"\)', block)[0]
+        (folder / "plugins" / f"{name.replace('-', '_')}.py").write_text(block)
     random = np.random.default_rng(0)
     for name, number in (("cat", 40), ("dog", 12)):
         (folder / "my-images" / name).mkdir(parents=True)

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmark import registry
+from benchmark.cli.lists import _parameter_rows
 from benchmark.errors import UserError
 from benchmark.identity import source_key
+from benchmark.imbalances import Imbalance
 from benchmark.registry import KINDS, plain
 
 LOSS = '''
@@ -85,6 +87,17 @@ def test_helpers_of_one_name_in_two_folders_are_an_error(tmp_path):
         UserError, match=r"b.py imports 'shared_name', and there are two of them: .*b/shared_name.py and .*a/shared_name.py"
     ):
         registry.load_folder(tmp_path / "b" / "b.py")
+
+
+def test_a_file_that_is_no_python_is_refused(tmp_path):
+    (tmp_path / "fm.yaml").write_text("suite: fm\n")
+    with pytest.raises(UserError, match=r"fm.yaml is no Python file: expected a plug-in file"):
+        registry.load_folder(tmp_path / "fm.yaml")
+
+
+def test_types_are_shown_as_words():
+    kept = type("Kept", (Imbalance,), {"__annotations__": {"share": float, "caps": list[int] | None}, "share": 0.5, "caps": None})
+    assert [row[1] for row in _parameter_rows(dataclasses.dataclass(frozen=True, kw_only=True)(kept))] == ["float", "list[int] | none"]
 
 
 def test_a_broken_installed_package_is_named(tmp_path, monkeypatch):

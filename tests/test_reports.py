@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.errors import UserError
 from benchmark.records import CellResult, SuiteResults
 from benchmark.summary import summarize
+from reports.drawing import style, svg_and_png
+from reports.figures import build_figures
 from reports.table import Column, Shown, Table, csv_text, escape_latex, escape_markdown, latex_text, markdown_text
 from reports.tables import build_tables
 from reports.write import PAGE, build_files, write_report
@@ -98,6 +101,13 @@ def test_the_csv_has_the_truth(full: dict[str, bytes]) -> None:
 def test_units_stand_in_the_csv_headers(full: dict[str, bytes]) -> None:
     header = full["tables/cost.csv"].decode().splitlines()[0]
     assert header == "condition,method,train [s],predict [s],peak host [MiB],throughput [images/s],sharing [cells per network]"
+
+
+def test_the_cost_table_names_cpu_time_and_says_whose_memory_it_is() -> None:
+    made = results(change=lambda item: replace(item, profile={"seconds.train": 2.0, "cpu_seconds.train": 4.0, "peak_host_mib": 512.0}))
+    table = build_tables(made, summarize(made))["cost"]
+    assert [column.heading for column in table.columns[2:5]] == ["train [s]", "train CPU [s]", "peak host [MiB]"]
+    assert "Peak host memory is that of the whole process" in table.caption
 
 
 def test_the_page_says_that_sharing_is_not_a_cost(full: dict[str, bytes]) -> None:
@@ -197,6 +207,39 @@ def test_rewriting_removes_our_stale_files_and_no_others(tmp_path: Path) -> None
     assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["notes.txt"]
     assert (tmp_path / "mine.txt").exists()
     assert not list(tmp_path.glob(".writing-*"))
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "index.html").write_text("<title>mine</title>")
+    with pytest.raises(UserError, match=r"holds other files \(cat, index.html, ...\) and no earlier report"):
+        write_report(empty(), tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["cat", "index.html"]
+    assert (tmp_path / "index.html").read_text() == "<title>mine</title>"
+
+
+def test_a_first_write_that_breaks_off_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("os.replace", lambda source, target: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            write_report(empty(), tmp_path)
+    assert "Nothing of this selection has run yet." in write_report(empty(), tmp_path).read_text()
+
+
+@pytest.mark.parametrize("name", ["class_counts", "training_curves", "per_class_recall"])
+def test_legends_fit_into_a_figure_of_one_condition(name: str) -> None:
+    long = {"none": "none", "ros": "class-weights under a long name", "thresholding": "thresholding(class-weights with a long name)"}
+    made = results(ratios=(10.0,), change=lambda item: replace(item, attributes={**item.attributes, "method": long[item.method]}))
+    made = replace(
+        made, cells=tuple(replace(c, config_key=c.config_key + c.method, curve=((1, len(c.method)), (2, 1))) for c in made.cells)
+    )
+    with style():
+        (drawing,) = [found for found in build_figures(made, summarize(made)) if found.name == name]
+        svg_and_png(drawing.figure)
+        (legend,) = drawing.figure.legends
+        box, page = legend.get_window_extent(), drawing.figure.bbox
+        assert page.x0 <= box.x0 <= box.x1 <= page.x1
+        assert page.y0 <= box.y0 <= box.y1 < drawing.figure.axes[0].get_window_extent().y0
 
 
 def test_a_write_that_breaks_off_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,12 @@ from benchmark import registry
 from benchmark.arrays import DamagedFile
 from benchmark.cells import Cell
 from benchmark.errors import LedgerError
+from benchmark.evaluate import scoring_key
 from benchmark.identity import source_key
 from benchmark.ledger import Ledger
 from benchmark.metrics import Metric
-from benchmark.plan import needed
+from benchmark.places import default_folders
+from benchmark.plan import make_plan, needed
 from benchmark.results import suite_results
 from benchmark.run import Runner, retry
 from benchmark.spec import Suite
@@ -350,7 +352,9 @@ def test_a_metric_that_fails_is_a_failed_cell(tmp_path):
         Runner(planned, ledger, [Broken()], lambda *_: None, dict, recorder).run()
         assert len(recorder.cells) == expected
     planned, ledger = small.plan(tmp_path, small.cells(["none"]))
-    assert (planned.cells[0].state, "no such thing" in planned.cells[0].reason) == ("failed", True)
+    assert (planned.cells[0].state, planned.cells[0].reason) == ("done", "to be scored by other metrics")
+    made = make_plan("small", small.cells(["none"]), default_folders(None), ledger, scoring=scoring_key([Broken()]))
+    assert (made.cells[0].state, "no such thing" in made.cells[0].reason) == ("failed", True)
     assert retry(planned, ledger, None) == 1
     assert small.run(tmp_path, small.cells(["none"])).cells[0].status == "ok"
 

@@ -9,15 +9,18 @@ from typing import Any, cast
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark import registry
+from benchmark.cli.users import new as new_command
 from benchmark.datasets import Dataset
 from benchmark.errors import DataError, UserError
 from benchmark.records import Folders
 from benchmark.scaffold import FolderReport, inspect_folder, quoted, suite_text
+from benchmark.spec import read_suite
 
 
 def draw_folder(root: Path, counts: Mapping[str, int], *, side: tuple[int, int] = (20, 30), mode: str = "RGB") -> Path:
@@ -73,6 +76,8 @@ def test_broken_files_are_reported_not_raised(tmp_path: Path) -> None:
     (root / "cat" / "cut.jpg").write_bytes((root / "cat" / "cut.jpg").read_bytes()[:900])
     found = inspect_folder(root)
     assert len(found.broken) == 2
+    assert found.train_counts == (3, 3)
+    assert found.text().splitlines()[-1] == "2 broken files: mend or remove them first"
     assert "bad.jpg: not an image" in found.broken[0]
     assert "truncated" in found.broken[1]
     assert "bad.jpg" in found.text()
@@ -120,8 +125,6 @@ def test_every_part_of_the_suite_is_understood(tmp_path: Path) -> None:
 
 
 def test_the_suite_reads_as_a_suite(tmp_path: Path) -> None:
-    from benchmark.spec import read_suite
-
     path = tmp_path / "birds.yaml"
     path.write_text(suite_text("birds", inspect_folder(draw_folder(tmp_path / "x", {"cat": 30, "dog": 30}))), encoding="utf-8")
     assert read_suite(str(path)).name == "birds"
@@ -157,6 +160,39 @@ def test_the_size_fits_the_images(side: int, size: int) -> None:
 def test_a_bad_name_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="suite's name"):
         suite_text(name, report())
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    draw_folder(tmp_path / "x", {"cat": 3, "dog": 3})
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def new(*arguments: str) -> str:
+    return CliRunner().invoke(new_command, [*arguments, "--data", "x"], catch_exceptions=False).output
+
+
+def test_an_ending_of_the_name_is_left_out(place: Path) -> None:
+    assert "Wrote mine.yaml. Next: skewbench plan mine.yaml" in new("mine.yaml")
+    assert read_suite("mine.yaml").name == "mine"
+
+
+def test_broken_files_are_the_next_thing_to_do(place: Path) -> None:
+    (place / "x" / "cat" / "bad.jpg").write_bytes(b"no")
+    assert new("mine").endswith("Wrote mine.yaml. 1 broken file: mend or remove them first\n")
+
+
+def test_the_name_of_a_shipped_suite_wants_force(place: Path) -> None:
+    with pytest.raises(UserError, match="'quickstart' is the name of a shipped suite"):
+        new("quickstart")
+    assert "Wrote quickstart.yaml" in new("quickstart", "--force")
+
+
+def test_a_class_of_broken_files_alone_is_described(place: Path) -> None:
+    for file in (place / "x" / "cat").iterdir():
+        file.write_bytes(b"no")
+    assert "# Broken files: 3" in suite_text("x", inspect_folder(place / "x"))
 
 
 @pytest.mark.parametrize("name", ["null", "1e3", "on", "2024"])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, nearest, unknown
 from benchmark.grid import expand
 from benchmark.language.document import MAX_BYTES, parse
 from benchmark.language.located import SuiteError
@@ -71,7 +71,7 @@ def test_every_value_knows_its_line_and_column() -> None:
 def test_a_suite_carries_what_reports_need(tmp_path: Path) -> None:
     text = (
         "suite: s\nquestion: ' Which? '\nbaseline: ros\nmetrics: [recall.per_class, {fbeta: {beta: [1, 2]}}, recall]\n"
-        "grid: {dataset: digits, model: lenet5}\n"
+        "grid: {dataset: digits, model: lenet5, method: [none, ros]}\n"
     )
     path = written(tmp_path, text)
     suite = read_suite(path)
@@ -96,12 +96,60 @@ def test_a_suite_carries_what_reports_need(tmp_path: Path) -> None:
         ("seeds=0", "--set seeds=0: expected at least 1 seed, found 0."),
         ("seeds.x=0", "unknown axis or path 'seeds.x'"),
         ("recipe=5", "--set recipe=5: expected a mapping"),
+        ("recipe.lr=0.1", "'lr' is a parameter of the optimizer, `optimizer: {sgd: {lr: 0.1}}`."),
+        ("baseline=rus", "--set baseline=rus: 'rus' is no method of this suite's grids: name one of none, thresholding"),
     ],
 )
 def test_a_wrong_setting_is_an_error_that_repeats_it(tmp_path: Path, setting: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         read_suite(written(tmp_path, BASE), overrides=[setting])
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "near"),
+    [
+        ("ROS", ["ros", "rus"], "ros"),
+        ("SGD", ["adam", "sgd"], "sgd"),
+        ("FashionMNIST", ["fashion-mnist", "mnist"], "fashion-mnist"),
+        ("smote", ["step", "inv"], None),
+        ("resnet18", ["lenet5", "small-cnn"], None),
+        ("acc", ["accuracy", "auc"], "accuracy"),
+        ("oversampling", ["none", "ros", "rus"], "ros"),
+        ("undersampling", ["none", "ros", "rus"], "rus"),
+        ("learning_rate", ["lr", "momentum"], "lr"),
+        ("rso", ["ros", "rus"], "ros"),
+        ("ratio", ["imbalance.minority", "imbalance.ratio"], "imbalance.ratio"),
+        ("", ["a"], None),
+    ],
+)
+def test_the_name_that_is_meant_is_offered(name: str, known: list[str], near: str | None) -> None:
+    assert nearest(name, known) == near
+
+
+@pytest.mark.parametrize(("kind", "has_hint"), [("method", True), ("metric", True), ("optimizer", False), ("suite", False)])
+def test_kinds_that_are_often_ones_own_name_the_option(kind: str, has_hint: bool) -> None:
+    assert unknown(kind, "mine", ["a"]).endswith(" Your own? Add --plugins FOLDER.") is has_hint
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("a.json", "a.json is there, but a suite ends in .yaml."), ("folder", "folder is a folder: ")]
+)
+def test_a_path_of_something_else_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "folder").mkdir()
+    for spelling in (name, f"./{name}"):
+        with pytest.raises(UserError, match=f"^{re.escape(message)}"):
+            read_suite(spelling)
+
+
+def test_a_baseline_needs_its_method_unless_it_is_the_default_or_the_methods_are_replaced(tmp_path: Path) -> None:
+    only_ros = "suite: s\ngrid: {dataset: digits, model: lenet5, method: ros}\n"
+    assert read_suite(written(tmp_path, only_ros)).baseline == "none"
+    with pytest.raises(SuiteError, match="s.yaml:3: baseline: 'none' is no method of this suite's grids: name one of ros"):
+        read_suite(written(tmp_path, f"{only_ros}baseline: none\n"))
+    assert read_suite(written(tmp_path, f"{only_ros}baseline: ros\n"), overrides=["method=rus"]).baseline == "ros"
 
 
 def test_a_name_that_is_no_suite_says_which_are() -> None:

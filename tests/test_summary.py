@@ -101,8 +101,17 @@ def test_best_follows_the_direction_of_the_metric() -> None:
     summary = summarize(results())
     for metric in ("auc", "error"):
         best = summary.best(UNDER_10, metric)
-        assert best is not None
-        assert best.row == "ros"
+        assert [entry.row for entry in best] == ["ros"]
+
+
+def test_exact_ties_for_the_best_are_all_best() -> None:
+    made = results(ratios=(10.0,), methods=("none", "thresholding(none)"))
+    summary = summarize(made)
+    (condition,) = summary.conditions
+    assert [entry.row for entry in summary.best(condition, "auc")] == ["none", "thresholding(none)"]
+    who, size, _ = answer(made, summary)
+    assert who.startswith("none and thresholding(none) have the highest mean auc under ")
+    assert size == "No method is ahead of the baseline none."
 
 
 def test_tied_is_what_a_paired_interval_cannot_tell_apart() -> None:
@@ -155,12 +164,27 @@ def test_a_failed_cell_with_leftover_metrics_does_not_count() -> None:
 
 
 def test_an_empty_suite_says_so() -> None:
-    assert answer(empty(), summarize(empty())) == ("Nothing has been measured yet: 0 of 18 planned cells (partial: 18 not run yet).",)
+    assert answer(empty(), summarize(empty())) == ("Nothing of this selection has run yet.",)
+
+
+def test_a_suite_that_only_failed_says_so() -> None:
+    made = results(change=lambda item: unfinished(item, status="failed", reason="timeout"))
+    assert answer(made, summarize(made)) == ("Nothing of this selection has finished: 0 of 18 planned cells (partial: 18 failed).",)
+
+
+def test_the_baseline_alone_is_not_compared() -> None:
+    made = results(methods=("none",))
+    assert answer(made, summarize(made))[1] == "Only the baseline none has finished, so there is nothing to compare it with."
+
+
+def test_a_difference_without_an_interval_is_not_clear() -> None:
+    made = results(ratios=(10.0,), seeds=1)
+    assert answer(made, summarize(made))[1].endswith("; no difference is clear.")
 
 
 def test_the_answer_names_method_size_and_ground() -> None:
     who, size, ground = answer(results(), summarize(results()))
-    assert who.startswith("The highest mean auc has ros under step ratio=10 (0.9")
+    assert who.startswith("ros has the highest mean auc under step ratio=10 (0.9")
     assert "against none that is +0.020" in size
     assert ground == "This rests on 18 of 18 planned cells."
 
@@ -169,7 +193,7 @@ def test_the_answer_over_many_conditions_counts() -> None:
     made = results(ratios=(2.0, 5.0, 10.0, 50.0))
     who, size, _ = answer(made, summarize(made))
     assert who == "By mean auc, the best of 4 conditions is ros in 4."
-    assert "excluding 0 in 4 of 4" in size
+    assert "all of the 95 % intervals exclude 0" in size
 
 
 def test_no_baseline_no_difference() -> None:
@@ -187,12 +211,12 @@ def test_the_baseline_may_be_named_as_its_row_is() -> None:
 def test_a_suite_without_metrics_or_cells() -> None:
     assert summarize(replace(results(), metrics=())).conditions == (UNDER_10, UNDER_100)
     nothing = replace(results(), cells=())
-    assert answer(nothing, summarize(nothing)) == ("Nothing has been measured yet: 0 of 0 planned cells.",)
+    assert answer(nothing, summarize(nothing)) == ("Nothing of this selection has run yet.",)
 
 
 def test_lower_is_better_is_worded() -> None:
     made = replace(results(ratios=(10.0,)), metrics=(MetricInfo("error", False, ""),))
-    assert answer(made, summarize(made))[0].startswith("The lowest mean error has ros under digits · step · lenet5 (")
+    assert answer(made, summarize(made))[0].startswith("ros has the lowest mean error under digits · step ratio=10 · lenet5 (")
 
 
 def test_only_what_varies_is_named() -> None:
@@ -201,7 +225,12 @@ def test_only_what_varies_is_named() -> None:
 
 
 def test_numbers_of_one_value_do_not_vary() -> None:
-    assert labelled({"imbalance.ratio": 10}, {"imbalance.ratio": 10.0})[0] == ["digits · step · lenet5"] * 2
+    assert labelled({"imbalance.ratio": 10}, {"imbalance.ratio": 10.0})[0] == ["digits · step ratio=10 · lenet5"] * 2
+
+
+def test_a_single_condition_says_its_imbalance() -> None:
+    assert labelled({"imbalance.ratio": 20})[0] == ["digits · step ratio=20 · lenet5"]
+    assert labelled({"imbalance": "none", "imbalance.ratio": None})[0] == ["digits · natural · lenet5"]
 
 
 def test_same_endings_are_told_apart() -> None:

@@ -42,11 +42,17 @@ def report(choice: Choice, out: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(results)
         return
+    if not any(cell.status in ("ok", "failed", "blocked") for cell in results.cells):
+        click.echo(
+            "Nothing of this selection has run yet. Results of another --set, --only or --seeds need the same options here.", err=True
+        )
     click.echo(_write_report(results, out or report_folder(session)))
 
 
 def report_folder(session: Session) -> Path:
-    return session.choice.store / "reports" / session.suite.name
+    """A folder for the suite, and one of its own for each other choice of cells, so that a part never replaces the whole."""
+    variant = session.choice.variant
+    return session.choice.store / "reports" / (f"{session.suite.name}+{variant}" if variant else session.suite.name)
 
 
 def write_report_if_changed(session: Session, results: SuiteResults) -> Path:
@@ -58,8 +64,9 @@ def write_report_if_changed(session: Session, results: SuiteResults) -> Path:
 
 
 def _write_report(results: SuiteResults, folder: Path) -> Path:
-    from reports.write import write_report
+    from reports.write import check_is_ours, write_report
 
+    check_is_ours(folder)
     (folder / STAMP).unlink(missing_ok=True)  # first: a kill on the way must not leave it beside another report
     index = write_report(results, folder)
     (folder / STAMP).write_text(_made_of(results))
@@ -72,7 +79,8 @@ def _made_of(results: SuiteResults) -> str:
 
     made_of = hashlib.sha256(f"{benchmark.__version__}\n{results!r}".encode("utf-8", "backslashreplace"))
     files = [file for root in reports.__path__ for file in Path(root).rglob("*") if file.suffix in (".py", ".html", ".css", ".js")]
-    for file in sorted([*files, Path(benchmark.__path__[0], "summary.py"), Path(benchmark.__path__[0], "labels.py")]):
+    own = [Path(benchmark.__path__[0], name) for name in ("summary.py", "labels.py", "answer.py")]
+    for file in sorted([*files, *own]):
         made_of.update(file.read_bytes())
     return made_of.hexdigest()
 
@@ -118,7 +126,7 @@ def sync(choice: Choice, as_json: bool, follow: bool) -> None:
 
 def warn(error: SkewbenchError) -> None:
     """A tracker in trouble is worth a warning and no more."""
-    click.echo(f"skewbench: warning: {error} No result is lost.", err=True)
+    click.echo(f"skewbench: warning: {error}", err=True)
 
 
 def _sync(session: Session) -> SyncReport:

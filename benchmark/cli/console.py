@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -123,8 +124,8 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table as wide as it needs to be where output is no terminal, fitted to the terminal otherwise."""
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, prose: bool = False) -> None:
+    """A table fitted to the terminal, or as wide as it needs to be elsewhere. `prose`: texts, of which only the last column may wrap."""
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
@@ -132,10 +133,16 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
     table = Table(title=Text(title), title_justify="left", box=SIMPLE)
     for index, name in enumerate(header):
-        table.add_column(Text(name), justify="left" if index == 0 else "right", no_wrap=index > 0)
+        wraps = prose and index == len(header) - 1
+        table.add_column(Text(name), justify="left" if index == 0 or prose else "right", no_wrap=not wraps, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(width=None if sys.stdout.isatty() else 160, soft_wrap=False).print(table)
+    Console(width=_width()).print(table)
+
+
+def _width() -> int:
+    """Columns that output may take: the terminal's, plenty where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
 
 
 def print_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -163,13 +170,24 @@ def _as_json(value: object) -> object:
 def print_comparison(results: SuiteResults, *, num_metrics: int = 3) -> None:
     """Mean ± 95 % interval and the paired difference to the baseline, a table per condition."""
     summary = summarize(results)
-    names = [info.name for info in results.metrics[:num_metrics]]
     for condition in summary.conditions:
+        entries = [row for row in summary.rows if row in summary.entries[condition]]
+        names = _fitting([info.name for info in results.metrics[:num_metrics]], summary, condition, entries)
         header = ["method"] + [text for name in names for text in (name, *_against(summary))]
-        rows = [_row(summary, condition, row, names) for row in summary.rows if row in summary.entries[condition]]
-        print_table(f"{results.name}: {condition}", header, rows)
+        print_table(f"{results.name}: {condition}", header, [_row(summary, condition, row, names) for row in entries])
     paired = f" − {summary.baseline}: paired difference over common seeds, with its interval." if summary.baseline else ""
     click.echo(f"Mean ± half-width of the 95 % t-interval over seeds.{paired}")
+
+
+def _fitting(names: Sequence[str], summary: Summary, condition: str, entries: Sequence[str]) -> Sequence[str]:
+    """As many metrics, from the first, as the width has room for; the report has them all."""
+    while len(names) > 1:
+        header = ["method"] + [text for name in names for text in (name, *_against(summary))]
+        rows = [_row(summary, condition, row, names) for row in entries]
+        if sum(max(map(len, column)) + 3 for column in zip(header, *rows, strict=True)) + 1 <= _width():
+            break
+        names = names[:-1]
+    return names
 
 
 def _against(summary: Summary) -> list[str]:

@@ -30,7 +30,7 @@ def list_names(what: str | None, plugins: tuple[Path, ...], as_json: bool) -> No
         print_json(found)
         return
     for kind, entries in found.items():
-        print_table(kind, ["name", "what it is"], list(entries.items()))
+        print_table(kind, ["name", "what it is"], list(entries.items()), prose=True)
 
 
 def _described(kind: str) -> dict[str, str]:
@@ -62,7 +62,7 @@ def show(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     for (kind, cls), entry in zip(found, entries, strict=True):
         click.echo(f"{kind}/{short}\n\n{inspect.getdoc(cls)}\n")
         click.echo(f"Source: {cls.source or 'none given'}\nFile:   {entry['file']}")
-        print_table("", ["parameter", "type", "default", "range", "what it is"], _parameter_rows(cls))
+        print_table("", ["parameter", "type", "default", "range", "what it is"], _parameter_rows(cls), prose=True)
 
 
 def _entry(kind: str, cls: type[Plugin]) -> dict[str, object]:
@@ -76,7 +76,7 @@ def _parameter_rows(cls: type[Plugin]) -> Sequence[Sequence[str]]:
     rows = []
     for item in dataclasses.fields(cls):
         default = "required" if item.default is dataclasses.MISSING else json.dumps(plain(item.default))
-        words = str(item.type).replace("None", "none")
+        words = (item.type.__name__ if type(item.type) is type else str(item.type)).replace("None", "none")  # list[int] is no `type`
         rows.append([item.name, words, default, _range(item.metadata), str(item.metadata.get("doc", ""))])
     return rows
 

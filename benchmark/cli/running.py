@@ -15,7 +15,7 @@ from benchmark.cli.browse import mirror_pending, tracker_place, warn, write_repo
 from benchmark.cli.console import listener, print_comparison, print_json
 from benchmark.cli.session import Choice, Session, open_session, suite_options
 from benchmark.errors import UserError
-from benchmark.records import SuiteResults
+from benchmark.records import CellResult, SuiteResults
 from benchmark.results import SCORING_FAILED
 from benchmark.run import Runner, StageOutcome, retry
 from benchmark.stages import Stage
@@ -56,8 +56,12 @@ def run(  # noqa: PLR0913  # one argument per option
     with _follower(session, enabled=not no_tracker):
         _run(session, machine, keep_weights=keep_weights)
     results = finish(session, report=not no_report, tracker=not no_tracker, as_json=as_json)
-    if any(cell.status in ("failed", "blocked") for cell in results.cells):
+    if _failures(results):
         context.exit(1)
+
+
+def _failures(results: SuiteResults) -> list[CellResult]:
+    return [cell for cell in results.cells if cell.status in ("failed", "blocked")]
 
 
 def _retry(session: Session, wanted: str) -> Session:
@@ -156,9 +160,11 @@ def finish(session: Session, *, report: bool, tracker: bool, as_json: bool) -> S
         print_json(results)
     else:
         print_comparison(results)
-    for cell in results.cells:
-        if cell.status in ("failed", "blocked"):
-            click.echo(f"{cell.status}: {cell.method} seed {cell.seed}: {cell.reason}", err=True)
+    failures = _failures(results)
+    for cell in failures:
+        click.echo(f"{cell.status}: {cell.method} seed {cell.seed}: {cell.reason}", err=True)
+    if failures:
+        click.echo("Failed cells stay failed until `--retry failed` (or failed:KIND) tries them again.", err=True)
     if report:
         click.echo(f"Report:  {write_report_if_changed(session, results)}", err=as_json)
     if tracker:

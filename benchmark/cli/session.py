@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 import click
 
 from benchmark import registry
+from benchmark.evaluate import scoring_key
 from benchmark.grid import expand
+from benchmark.identity import canonical, digest
 from benchmark.ledger import Ledger, StageRow
 from benchmark.places import default_folders
 from benchmark.plan import Plan, make_plan, needed
@@ -39,6 +41,12 @@ class Choice:
     store: Path
     plugins: tuple[Path, ...]
     yes: bool
+
+    @property
+    def variant(self) -> str:
+        """A short name for a choice that is not the suite as it stands; empty for the suite itself."""
+        chosen = [sorted(self.overrides), sorted(self.only), self.seeds]
+        return digest(canonical(chosen))[:6] if any(chosen) else ""
 
     @property
     def arguments(self) -> list[str]:
@@ -96,7 +104,7 @@ def open_session(choice: Choice, *, create: bool = False) -> Session:
     ledger = Ledger(choice.store, writable=create) if create or there else None
     if ledger:
         click.get_current_context().call_on_close(ledger.close)
-    return Session(choice, suite, folders, ledger, make_plan(suite.name, cells, folders, ledger))
+    return Session(choice, suite, folders, ledger, make_plan(suite.name, cells, folders, ledger, scoring=scoring_key(suite.metrics)))
 
 
 def load_plugins(folders: tuple[Path, ...]) -> None:

@@ -9,6 +9,7 @@ import click
 from benchmark import registry
 from benchmark.cli.console import print_json
 from benchmark.errors import UserError
+from benchmark.language.parents import shipped
 from benchmark.places import default_folders
 
 
@@ -17,19 +18,22 @@ from benchmark.places import default_folders
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False), help="An image folder: a folder per class."
 )
-@click.option("--force", is_flag=True, help="Overwrite NAME.yaml if it is there.")
+@click.option("--force", is_flag=True, help="Overwrite NAME.yaml if it is there; take the name of a shipped suite.")
 def new(name: str, data: Path, force: bool) -> None:
     """Look at an image folder and write NAME.yaml, a commented suite on it that runs as it is."""
     from benchmark.scaffold import inspect_folder, suite_text
 
+    name = name.removesuffix(".yaml").removesuffix(".yml")
     target = Path(f"{name}.yaml")
+    if name in shipped() and not force:
+        raise UserError(f"'{name}' is the name of a shipped suite, which `skewbench run {name}` would run: choose another, or --force.")
     if target.exists() and not force:
         raise UserError(f"{target} is there already: choose another name, or --force to overwrite it.")
     found = inspect_folder(data)
     text = suite_text(name, found)
     target.write_text(text, encoding="utf-8")
     click.echo(found.text())
-    click.echo(f"Wrote {target}. Next: skewbench plan {target}; skewbench run {target}")
+    click.echo(f"Wrote {target}. {found.warning or f'Next: skewbench plan {target}; skewbench run {target}'}")
 
 
 @click.command()

@@ -91,7 +91,7 @@ def _classes(root: Path, part: str) -> dict[str, tuple[File, ...]]:
             raise DataError(f"two folders in {folder} are called {shown(name)} in different Unicode forms. Rename or merge them.")
         found[name] = _images(entry, prefix=f"{part}/{entry.name}/" if part else f"{entry.name}/", root=root)
     if len(found) < 2:
-        raise DataError(f"{folder} holds {len(found)} class folders: expected two or more, each with its images.")
+        raise DataError(f"{folder} holds {len(found)} class folder{'s' * (len(found) != 1)}: expected two or more, each with its images.")
     return found
 
 

@@ -13,6 +13,7 @@ from benchmark import registry
 from benchmark.errors import InvalidValue, Path
 from benchmark.identity import canonical
 from benchmark.language.located import Key, Node, failure, located
+from benchmark.language.misplaced import refuse_misplaced
 from benchmark.recipe import Recipe
 from benchmark.registry import Plugin
 
@@ -68,7 +69,7 @@ Choice = One | Either | Each
 def plugin_choice(kind: str, node: Node) -> Choice:
     """`name`, `{name: {parameter: value | [values]}}`, or a list of these."""
     if isinstance(node.value, list):
-        return Either(tuple(_spec_choice(kind, item) for item in _some(node)))
+        return Either(tuple(_spec_choice(kind, item) for item in _distinct(node)))
     return _spec_choice(kind, node)
 
 
@@ -102,13 +103,28 @@ def _value_choice(hint: Any, node: Node) -> Choice:
         return One(node)
     if registry.takes_list(hint) and not any(isinstance(item.value, list) for item in node.value):
         return One(node)
-    return Either(tuple(One(item) for item in _some(node)))
+    return Either(tuple(One(item) for item in _distinct(node)))
 
 
 def _some(node: Node) -> list[Node]:
     if not node.entries:
         raise failure(node, "an empty list: expected at least one value.")
     return node.entries
+
+
+def _distinct(node: Node) -> list[Node]:
+    """The entries of a list, those that are written alike once."""
+    found: dict[str, Node] = {}
+    for item in _some(node):
+        found.setdefault(repr(item.plain), item)
+    return list(found.values())
+
+
+def plugin_names(choice: Choice) -> list[str]:
+    """The names among the alternatives of an axis, in order, each once; those inside other plug-ins left out."""
+    options = choice.options if isinstance(choice, Either) else (choice,)
+    nodes = [option.node for option in options if not isinstance(option, Either)]
+    return list(dict.fromkeys(str(next(iter(node.items), node.plain)) for node in nodes))
 
 
 T = TypeVar("T", bound=Plugin | Recipe)
@@ -142,6 +158,7 @@ class Builder:
     def _recipe(self, node: Node) -> Recipe:
         source = ("recipe", repr(node.plain))
         if source not in self._by_source:
+            refuse_misplaced(node, [item.name for item in dataclasses.fields(Recipe)])
             try:
                 self._by_source[source] = self._shared("recipe", registry.build_fields(Recipe, node.plain, what="the recipe"))
             except InvalidValue as error:

@@ -43,6 +43,8 @@ _HINTS = {
     "found unexpected end of stream": " A quote or bracket that opens here is never closed.",
     "expected ',' or ']', but got '<stream end>'": " A bracket is never closed.",
 }
+_STRAY = ("'<block mapping start>'", "'<block sequence start>'", "'-'", "'?'")
+"""What the parser meets where a line starts in a column of no open block."""
 
 
 def read_file(path: FilePath) -> str:
@@ -233,4 +235,6 @@ def _syntax(error: MarkedYAMLError, text: str, source: str, lines: bool) -> Suit
         return SuiteError("a tab where YAML wants spaces: indent with spaces.", place=place)
     if isinstance(error, ComposerError) and "alias" in problem:
         return SuiteError(f"{problem}: name it with '&' before it is used.", place=place)
+    if problem.startswith("expected <block end>, but found") and problem.endswith(_STRAY):
+        return SuiteError(f"line {line + 1} is indented differently from its neighbours, or is no entry as they are.", place=place)
     return SuiteError(f"not valid YAML: {problem}.{_HINTS.get(problem, '')}", place=place)

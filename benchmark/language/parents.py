@@ -29,9 +29,22 @@ def find(name_or_path: str) -> Path:
     if not name_or_path or "\0" in name_or_path or "\n" in name_or_path:
         raise UserError(f"expected a suite's name or the path of its file, found {shown(name_or_path)}.")
     path = Path(name_or_path)
+    _refuse_other(path)
     if path.suffix in SUFFIXES or "/" in name_or_path or "\\" in name_or_path:
         return path
     raise UserError(f"{unknown('suite', name_or_path, known)} A file of your own is given with its ending: `{name_or_path}.yaml`.")
+
+
+def _refuse_other(path: Path) -> None:
+    """Say what a path that is there is, if it is no suite's file."""
+    try:
+        there, is_folder = path.exists(), path.is_dir()
+    except OSError:
+        return
+    if is_folder:
+        raise UserError(f"{display(path)} is a folder: expected a suite's name or its file, which ends in .yaml.")
+    if there and path.suffix not in SUFFIXES:
+        raise UserError(f"{display(path)} is there, but a suite ends in .yaml.")
 
 
 def extended(child: Node, path: Path) -> Node:

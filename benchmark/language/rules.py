@@ -106,6 +106,8 @@ def _from_setting(text: str) -> Condition:
     if not found:
         raise UserError(f"{source}: expected `attribute=value`, such as `--only method=ros` or `--only 'imbalance.ratio>=100'`.")
     name, sign, value = found[1], found[2], found[3]
+    if "," in value and value[0] not in "[{'\"":
+        raise UserError(f"{source}: a list is written in brackets: `--only '{name}{sign}[{value}]'`.")
     if sign != "=" or _COMPARISON.fullmatch(value):
         item = Node(value if sign == "=" else f"{sign}{value}", Place(source))
     else:

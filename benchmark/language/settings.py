@@ -11,6 +11,7 @@ from benchmark.errors import InvalidValue, UserError, unknown
 from benchmark.language.document import parse
 from benchmark.language.keys import AXES, GRID
 from benchmark.language.located import Key, Node, Place, failure
+from benchmark.language.misplaced import belongs
 from benchmark.recipe import Recipe
 
 BUDGETS = {"iterations": "epochs", "epochs": "iterations"}
@@ -84,7 +85,7 @@ def _parameters(kind: str, node: Node | None) -> Iterator[str]:
 def _in_recipe(recipe: Node, path: list[str], setting: Setting) -> Node | None:
     names = [item.name for item in _recipe_fields()]
     if path[0] not in names:
-        raise InvalidValue(unknown("entry of the recipe", path[0], names))
+        raise InvalidValue(belongs(path[0], setting.node.plain) or unknown("entry of the recipe", path[0], names))
     changed = _in_fields(Recipe, recipe, path, setting.node)
     return changed if changed is None or path[0] not in BUDGETS else changed.without(BUDGETS[path[0]])
 

@@ -9,7 +9,7 @@ from benchmark.schedules import Schedule
 
 @plugin("step")
 class Step(Schedule):
-    """The rate is multiplied by `factor` at each fraction of the budget in `at`."""
+    """The rate is multiplied by `by` at each fraction of the budget in `at`."""
 
     at: tuple[float, ...] = parameter((0.5, 0.75), doc="fractions of the budget, rising, between 0 and 1")
     by: float = parameter(0.1, doc="what the rate is multiplied by at each", above=0, high=1)
