@@ -38,4 +38,4 @@ clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 bench: $(VENV)/.installed-dev
-	cd tests/perf && ../../$(BIN)/python tracking.py
+	cd tests/perf && for script in step regret profiling planning memory tracking live tracking_scale reporting features gate tuning rg48; do ../../$(BIN)/python $$script.py || exit 1; done

@@ -68,7 +68,8 @@ def answer(results: SuiteResults, summary: Summary) -> tuple[str, ...]:
         return (_nothing(summary.coverage),)
     main = results.metrics[0]
     sentences = [_who(found, main), _by_how_much(found, summary)]
-    return (*filter(None, sentences), f"This rests on {rests_on(summary.coverage)}.")
+    ground = f"This rests on {rests_on(summary.coverage)}."
+    return (*filter(None, sentences), " ".join(filter(None, (_at_what_cost(found, summary), ground))))
 
 
 def _nothing(coverage: Coverage) -> str:
@@ -131,6 +132,31 @@ def _by_how_much(found: Sequence[Winner], summary: Summary) -> str:
         return f"The paired difference of the best to {summary.baseline} goes {span}; {_verdict(ahead, len(found))}."
     parts = [f"{winner.difference} under {winner.condition}" for winner in ahead]
     return f"Paired by seed against {summary.baseline} that is {_listed(parts)}; {_verdict(ahead, len(ahead))}."
+
+
+def _at_what_cost(found: Sequence[Winner], summary: Summary) -> str:
+    """Training seconds of the best against the baseline's, where both were measured alone on a machine left alone."""
+    shares = []
+    if not any(winner.difference for winner in found):
+        return ""  # nothing is compared with the baseline
+    for winner in found:
+        best, base = (_seconds(summary, winner.condition, row) for row in (winner.rows[0], summary.baseline or ""))
+        if best and base and winner.difference:
+            shares.append((best / base, best, base, winner))
+    if not shares:
+        return "What it costs has not been measured (`run --profile` does)."
+    shares.sort(key=lambda each: each[0])
+    (low, _, _, _), (high, best, base, winner) = shares[0], shares[-1]
+    times = f"{low:.2g} to {high:.2g} times" if f"{low:.2g}" != f"{high:.2g}" else f"{high:.2g} times"
+    return (
+        f"Measured alone, the best trains {times} as long as {summary.baseline} (at most {best:.3g} s against {base:.3g} s: {winner.name})."
+    )
+
+
+def _seconds(summary: Summary, condition: str, row: str) -> float:
+    entry = summary.entries[condition].get(row)
+    solo = entry.cells[0].solo if entry and entry.cells else {}
+    return 0.0 if solo.get("contended") else float(solo.get("seconds", 0.0))
 
 
 def _verdict(ahead: Sequence[Winner], total: int) -> str:

@@ -14,9 +14,10 @@ from benchmark.imbalances import Imbalance
 from benchmark.methods import Method
 from benchmark.models import Model
 from benchmark.recipe import Recipe
+from benchmark.records import Attribute
 from benchmark.registry import Plugin, plain
 
-Attribute = str | int | float | bool | None
+__all__ = ["Attribute", "Cell", "Configuration"]
 
 
 @dataclass(frozen=True)

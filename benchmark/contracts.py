@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark import contracts_torch
+from benchmark import contracts_augmentation, contracts_preprocessing, contracts_torch
+from benchmark.augmentations import Augmentation
 from benchmark.datasets import Dataset
 from benchmark.errors import InvalidValue, UserError, shown
 from benchmark.imbalances import Classes, Imbalance
@@ -24,12 +25,15 @@ from benchmark.methods import Method
 from benchmark.metrics import Metric
 from benchmark.models import Model
 from benchmark.optimizers import Optimizer
-from benchmark.records import DatasetInfo, Folders, Images, MetricValue, Predictions
+from benchmark.preprocessings import Preprocessing
+from benchmark.records import DatasetInfo, Folders, Images, MetricValue, Predictions, StreamedImages
 from benchmark.registry import Plugin, build_fields, parameters_of
 from benchmark.schedules import Schedule
 
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 NO_SUCH = "no_such_parameter"
+STREAMED = 8
+"""Images of a streamed data set that are decoded."""
 
 
 def check(cls: type[Plugin], folders: Folders | None = None, *, example: Mapping[str, Any] | None = None) -> list[str]:
@@ -123,18 +127,27 @@ def _dataset(dataset: Dataset, folders: Folders) -> Iterator[str]:
         if counts != told:
             yield f"the {part} counts of info are {told}, the labels give {counts}."
     again = dataset.load(folders)
-    if not (np.array_equal(again.images_NCHW, images.images_NCHW) and np.array_equal(again.labels_N, images.labels_N)):
+    if not (np.array_equal(_pixels(again), _pixels(images)) and np.array_equal(again.labels_N, images.labels_N)):
         yield "load gives other images or labels the second time."
     if dataset.info(folders).fingerprint != info.fingerprint or not info.fingerprint:
         yield "the fingerprint is empty or differs the second time."
 
 
-def _array_problems(images: Images, info: DatasetInfo) -> Iterator[str]:
-    pixels_NCHW, labels_N = images.images_NCHW, images.labels_N
+def _pixels(images: Images | StreamedImages) -> NDArray[np.uint8]:
+    """All images; of streamed ones the first few, as in testing and then as in training."""
+    if isinstance(images, Images):
+        return images.images_NCHW
+    draws = (None, np.zeros(images.decoder.draws)) if images.decoder.draws else (None,)
+    return np.stack([images.decoder(path, each) for each in draws for path in images.paths[:STREAMED]])
+
+
+def _array_problems(images: Images | StreamedImages, info: DatasetInfo) -> Iterator[str]:
+    pixels_NCHW, labels_N = _pixels(images), images.labels_N
+    num = len(pixels_NCHW) if isinstance(images, Images) else len(images.paths)
     if pixels_NCHW.dtype != np.uint8 or pixels_NCHW.ndim != 4 or pixels_NCHW.shape[1:] != info.shape:
         yield f"images must be uint8 [N, C, H, W] with (C, H, W) = {info.shape}, found {pixels_NCHW.dtype} {list(pixels_NCHW.shape)}."
-    if labels_N.dtype != np.int64 or labels_N.shape != pixels_NCHW.shape[:1]:
-        yield f"labels must be int64, one an image, found {labels_N.dtype} {list(labels_N.shape)} for {len(pixels_NCHW)} images."
+    if labels_N.dtype != np.int64 or labels_N.shape != (num,):
+        yield f"labels must be int64, one an image, found {labels_N.dtype} {list(labels_N.shape)} for {num} images."
     elif len(labels_N) and not 0 <= labels_N.min() <= labels_N.max() < len(info.class_names):
         yield f"labels must lie in 0 to {len(info.class_names) - 1}, found {labels_N.min()} to {labels_N.max()}."
 
@@ -233,3 +246,5 @@ def _schedule(schedule: Schedule) -> Iterator[str]:
 _behaviour.register(Model, contracts_torch.model_problems)
 _behaviour.register(Method, contracts_torch.method_problems)
 _behaviour.register(Optimizer, contracts_torch.optimizer_problems)
+_behaviour.register(Preprocessing, contracts_preprocessing.preprocessing_problems)
+_behaviour.register(Augmentation, contracts_augmentation.augmentation_problems)

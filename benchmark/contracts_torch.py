@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from benchmark.errors import InvalidValue
-from benchmark.methods import Adjust, Method, Step, Train
+from benchmark.methods import Adjust, Finetune, Method, Step, Train
 from benchmark.models import Model
 from benchmark.optimizers import Optimizer
 from benchmark.records import Problem
@@ -83,13 +83,32 @@ def _weights(model: Model, shape: tuple[int, int, int]) -> list[Tensor]:
 def _evaluation_problems(module: nn.Module, images: Tensor) -> Iterator[str]:
     import torch
 
+    yield from _head_problems(module.eval(), images)
     with torch.no_grad():
-        logits = module.eval()(images)
+        logits = module(images)
         single = module(images[:1])
     if single.shape != (1, 5):
         yield f"must take a single image: logits [1, 5] in evaluation, found {list(single.shape)}."
     elif not torch.allclose(single, logits[:1], rtol=1e-3, atol=1e-4):
         yield "gives an image other logits in evaluation when other images stand beside it."
+
+
+def _head_problems(module: nn.Module, images: Tensor) -> Iterator[str]:
+    """Methods that train the head alone run it on what reaches it: nothing may come after it, and it must be called once."""
+    import torch
+
+    head = getattr(module, "head", None)
+    if not isinstance(head, torch.nn.Module):
+        return
+    caught: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, given: caught.append(given[0]))
+    with torch.no_grad():
+        logits = module(images)
+        hook.remove()
+        if len(caught) != 1:
+            yield f"`head` must be called once in a forward pass, found {len(caught)} times."
+        elif not torch.equal(head(caught[0]), logits):
+            yield "`head` must be the last layer: its output must be the network's, with nothing after it."
 
 
 def _tiny_problems(model: Model, shape: tuple[int, int, int]) -> Iterator[str]:
@@ -133,19 +152,26 @@ def _steps_problems(steps: tuple[Step, ...], problem: Problem) -> Iterator[str]:
     if not isinstance(steps, tuple) or not steps:
         yield f"steps must be a tuple of at least one step, found {steps!r}."
         return
-    wrong = [step for step in steps if not isinstance(step, Train | Adjust)]
+    wrong = [step for step in steps if not isinstance(step, Train | Adjust | Finetune)]
     if wrong:
-        yield f"every step must be a Train or an Adjust, found {type(wrong[0]).__name__}."
+        yield f"every step must be a Train, an Adjust or a Finetune, found {type(wrong[0]).__name__}."
         return
     if not isinstance(steps[0], Train):
         yield f"the first step must be a Train, found {type(steps[0]).__name__}: put the steps of a base method before it."
     for step in steps:
         if not isinstance(step.by, Method):
             yield f"a step's `by` must be the method that asks for it (by=self), found {step.by!r}."
+        elif isinstance(step, Train):
+            yield from _train_problems(step, problem)
         elif isinstance(step, Adjust):
             yield from _offset_problems(step, problem)
         else:
-            yield from _train_problems(step, problem)
+            yield from _finetune_problems(step)
+
+
+def _finetune_problems(step: Finetune) -> Iterator[str]:
+    if not (math.isfinite(step.lr_factor) and step.lr_factor > 0):
+        yield f"a Finetune's lr_factor must be more than 0, found {step.lr_factor}."
 
 
 def _unused_loss_problems(steps: list[Step]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from benchmark import seeds
 from benchmark.datasets import Dataset
 from benchmark.errors import DataError, InvalidValue, unknown
 from benchmark.imbalances import Classes, Imbalance
-from benchmark.records import DatasetInfo, Images
+from benchmark.records import DatasetInfo, Images, StreamedImages
 
 Index = NDArray[np.int64]
 
@@ -44,12 +44,13 @@ class Split:
 def planned_counts(dataset: Dataset, info: DatasetInfo, imbalance: Imbalance, seed: int) -> Counts:
     """Counts of every part, without touching an image; raises where the request cannot be met."""
     chosen = _chosen(dataset, info.class_names)
+    _check_pool(dataset)
     own_test = [info.test_counts[label] for label in chosen]
-    total = [info.train_counts[label] + info.test_counts[label] for label in chosen]
     train = [info.train_counts[label] for label in chosen]
     if dataset.train_fraction is not None:
-        train = [_part(n, dataset.train_fraction, keep_one=True) for n in total]
-        own_test = [n - k for n, k in zip(total, train, strict=True)]
+        merged = zip(train, own_test, strict=True)
+        total = [min(n + (m if dataset.pool == "merged" else 0), dataset.pool_cap or n + m) for n, m in merged]
+        train, own_test = map(list, zip(*(_sizes(n, dataset) for n in total), strict=True))
     if not any(own_test):
         raise DataError(f"data set '{dataset.name}' has no test part: set train_fraction (for instance 0.8) to split it by seed.")
     names = tuple(info.class_names[label] for label in chosen)
@@ -62,6 +63,44 @@ def planned_counts(dataset: Dataset, info: DatasetInfo, imbalance: Imbalance, se
     return counts
 
 
+def _check_pool(dataset: Dataset) -> None:
+    """InvalidValue for options of a re-split that do not go together."""
+    if dataset.train_fraction is None:
+        given = {"pool": dataset.pool != "merged", "pool_cap": dataset.pool_cap, "test_fraction": dataset.test_fraction}
+        for name in (name for name, value in given.items() if value):
+            raise InvalidValue(
+                f"'{name}' of data set '{dataset.name}' goes with train_fraction, which splits the pool: set both or neither."
+            )
+    elif dataset.test_fraction is not None and dataset.train_fraction + dataset.test_fraction > 1 + 1e-9:
+        raise InvalidValue(
+            f"train_fraction {dataset.train_fraction:g} and test_fraction {dataset.test_fraction:g} are more than the whole."
+        )
+
+
+def _sizes(number: int, dataset: Dataset) -> tuple[int, int]:
+    """Images of a class for training and for testing."""
+    assert dataset.train_fraction is not None
+    train = _part(number, dataset.train_fraction, keep_one=True)
+    return train, number - train if dataset.test_fraction is None else min(number - train, max(1, round(number * dataset.test_fraction)))
+
+
+def pool_rows(dataset: Dataset, info: DatasetInfo, images: Images | StreamedImages) -> Index:
+    """Rows that any part of any seed may hold, ascending."""
+    labels = _chosen(dataset, info.class_names)
+    rows = [np.flatnonzero(images.labels_N == label) for label in labels]
+    if dataset.train_fraction is not None:
+        rows = [_pooled(dataset, each, images.num_train, label) for label, each in zip(labels, rows, strict=True)]
+    return np.sort(np.concatenate(rows))
+
+
+def _pooled(dataset: Dataset, rows: Index, num_train: int, label: int) -> Index:
+    """The rows of a class that a re-split is about: no seed is asked."""
+    found = rows[rows < num_train] if dataset.pool == "train" else rows
+    if dataset.pool_cap is None or len(found) <= dataset.pool_cap:
+        return found
+    return np.sort(seeds.generator("split", dataset.name, "pool", label).permutation(found)[: dataset.pool_cap])
+
+
 def _check_none_empty(counts: Counts, available: tuple[int, ...], imbalance: Imbalance) -> None:
     for name, kept, before in zip(counts.class_names, counts.train, available, strict=True):
         if kept == 0:
@@ -71,7 +110,7 @@ def _check_none_empty(counts: Counts, available: tuple[int, ...], imbalance: Imb
             )
 
 
-def draw(dataset: Dataset, info: DatasetInfo, images: Images, imbalance: Imbalance, seed: int) -> Split:
+def draw(dataset: Dataset, info: DatasetInfo, images: Images | StreamedImages, imbalance: Imbalance, seed: int) -> Split:
     """The rows of each part for one (data set, imbalance, seed)."""
     counts = planned_counts(dataset, info, imbalance, seed)
     parts: dict[str, list[Index]] = {"train": [], "validation": [], "test": []}
@@ -86,6 +125,13 @@ def draw(dataset: Dataset, info: DatasetInfo, images: Images, imbalance: Imbalan
         parts["test"].append(test)
     joined = {name: np.sort(np.concatenate(rows)) for name, rows in parts.items()}
     return Split(labels_N=labels_N, **joined)
+
+
+def training_rows(dataset: Dataset, info: DatasetInfo, images: Images | StreamedImages, seed: int) -> Index:
+    """Rows of the whole training part, ascending: of every class, before cap and imbalance. No test image of this seed is among them."""
+    labels = range(len(info.class_names))
+    parts = [_own_parts(dataset, np.flatnonzero(images.labels_N == label), images.num_train, seed, label)[0] for label in labels]
+    return np.sort(np.concatenate(parts))
 
 
 def resample(labels: Index, target: tuple[int, ...], *parts: str | int) -> Index:
@@ -129,9 +175,9 @@ def _chosen(dataset: Dataset, names: tuple[str, ...]) -> list[int]:
 def _own_parts(dataset: Dataset, rows: Index, num_train: int, seed: int, label: int) -> tuple[Index, Index]:
     if dataset.train_fraction is None:
         return rows[rows < num_train], rows[rows >= num_train]
-    order = seeds.generator("split", dataset.name, seed, label).permutation(rows)
-    size = _part(len(rows), dataset.train_fraction, keep_one=True)
-    return order[:size], order[size:]
+    order = seeds.generator("split", dataset.name, seed, label).permutation(_pooled(dataset, rows, num_train, label))
+    size, tested = _sizes(len(order), dataset)
+    return order[:size], order[len(order) - tested :]
 
 
 def _shuffled(dataset: Dataset, num_classes: int, seed: int) -> tuple[int, ...]:

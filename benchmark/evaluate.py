@@ -53,16 +53,21 @@ def metric_infos(metrics: Sequence[Metric]) -> tuple[MetricInfo, ...]:
     return tuple(MetricInfo(metric_label(m), m.higher_is_better, (type(m).__doc__ or "").partition("\n")[0]) for m in metrics)
 
 
-def score(arrays: Arrays, metrics: Sequence[Metric], class_names: Sequence[str], class_counts: tuple[int, ...]) -> Scores:
-    """Every metric on the test part, and on the validation part where there is one."""
+PARTS = ("test", "validation")
+
+
+def score(
+    arrays: Arrays, metrics: Sequence[Metric], class_names: Sequence[str], class_counts: tuple[int, ...], *, parts: Sequence[str] = PARTS
+) -> Scores:
+    """Every metric on the test part, and on the validation part where there is one; of `parts` alone. No other part is looked at."""
     found: dict[str, float] = {}
-    for part in ("test", "validation"):
+    for part in parts:
         if f"{part}.scores" in arrays:
             prefix = "" if part == "test" else f"{part}."
             predictions = _predictions(arrays, part, class_counts)
             for metric in metrics:
                 found.update({prefix + name: value for name, value in _flat(metric, predictions, class_names)})
-    matrix = confusion(_predictions(arrays, "test", class_counts))
+    matrix = confusion(_predictions(arrays, "test", class_counts)) if "test" in parts else ()
     return Scores(found, tuple(tuple(map(int, row)) for row in matrix))
 
 

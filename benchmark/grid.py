@@ -12,10 +12,11 @@ from benchmark.datasets import Dataset
 from benchmark.errors import UserError
 from benchmark.imbalances import Imbalance
 from benchmark.language.keys import AXES
-from benchmark.language.rules import Rule, Selector, command_line_selector, reason
+from benchmark.language.rules import Rule, command_line_selector, reason
 from benchmark.methods import Method
 from benchmark.models import Model
 from benchmark.recipe import Recipe
+from benchmark.selectors import Selector
 from benchmark.spec import Grid, Suite
 
 Parts = tuple[Dataset, Imbalance, Method, Model, Recipe]

@@ -16,6 +16,8 @@ _IMBALANCE, _NATURAL = PARTS[1], "natural"
 RATIO = f"{_IMBALANCE}.ratio"
 """How strong an imbalance is: said even where it does not vary."""
 ROW = "method"
+SELECTION = "selection"
+"""How a cell was chosen among others, where a suite selects: see benchmark.selection."""
 BASE = "base"
 """The parameter that names the method under a method: `thresholding(ros)`."""
 _SEPARATOR = " · "
@@ -43,14 +45,15 @@ def label(cells: Sequence[CellResult]) -> Labels:
 
 def _parts(found: Iterable[Attributes]) -> list[str]:
     present = {key.partition(".")[0] for item in found for key in item} - {ROW}
-    return [part for part in PARTS if part in present] + sorted(present - set(PARTS))
+    first = (SELECTION, *PARTS)  # how a cell was chosen stands in front: long labels are cut at the end
+    return [part for part in first if part in present] + sorted(present - set(first))
 
 
 def _conditions(attributes: Mapping[str, Attributes], parts: Sequence[str]) -> dict[str, str]:
     own = {key: {k: v for k, v in item.items() if k.partition(".")[0] in parts} for key, item in attributes.items()}
     varying = _varying(own.values())
-    if not varying:
-        varying = {part for part in parts if part != "recipe"} | {RATIO}
+    if not varying - {SELECTION}:
+        varying |= {part for part in parts if part != "recipe"} | {RATIO}
         own = {key: item | ({_IMBALANCE: _NATURAL} if item.get(_IMBALANCE) == "none" else {}) for key, item in own.items()}
     texts = {key: _SEPARATOR.join(filter(None, (_part(item, part, varying) for part in parts))) for key, item in own.items()}
     return _unique({key: text or "default" for key, text in texts.items()}, own)
@@ -107,12 +110,12 @@ def _row(attributes: Attributes, prefix: str, varying: set[str]) -> str:
 
 
 def _varying(found: Iterable[Attributes]) -> set[str]:
-    """The attributes that take two values or more where they are present."""
+    """The attributes that take two values or more where they are present, and how runs were selected: that is always said."""
     values: dict[str, set[str]] = defaultdict(set)
     for item in found:
         for key, value in item.items():
             values[key].add(_meaning(value))
-    return {key for key, seen in values.items() if len(seen) > 1}
+    return {key for key, seen in values.items() if len(seen) > 1 or key == SELECTION}
 
 
 def _meaning(value: str | int | float | bool | None) -> str:

@@ -7,74 +7,24 @@ from doing the same stage; a claim whose process is gone counts for nothing. A s
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from benchmark.arrays import Arrays, DamagedFile, StoredFile, read_arrays, write_arrays
+from benchmark import ledger_points
+from benchmark.arrays import Arrays, DamagedFile, StoredFile, read_arrays
 from benchmark.errors import LedgerError
-from benchmark.owners import alive, ourselves
-from benchmark.records import CellResult, Status
+from benchmark.moments import Point
+from benchmark.owners import alive, locked, ourselves
+from benchmark.records import CellResult
+from benchmark.rows import Past, Scored, StageRow, cell_result, file_text, stored_file
 from benchmark.stages import Stage
-
-SCHEMA_VERSION = 2
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS stages (
-    key TEXT PRIMARY KEY, science_key TEXT NOT NULL, op TEXT NOT NULL, owner TEXT NOT NULL, parent TEXT, config TEXT NOT NULL,
-    code TEXT NOT NULL, status TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL, log_tail TEXT NOT NULL, facts TEXT NOT NULL,
-    profile TEXT NOT NULL, context TEXT NOT NULL, file TEXT, started REAL NOT NULL, ended REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS stages_science ON stages (science_key);
-CREATE TABLE IF NOT EXISTS cells (
-    suite TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, last TEXT NOT NULL, scoring TEXT NOT NULL, status TEXT NOT NULL,
-    reason TEXT NOT NULL, result TEXT NOT NULL, PRIMARY KEY (suite, key));
-CREATE INDEX IF NOT EXISTS cells_seq ON cells (seq);
-CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, born REAL NOT NULL);
-"""
-
-StageStatus = Literal["ok", "failed"]
-
-
-@dataclass(frozen=True)
-class StageRow:
-    """How a stage ended."""
-
-    key: str
-    science_key: str
-    op: str
-    owner: str
-    code: Mapping[str, str]
-    status: StageStatus
-    kind: str = ""
-    """Of a failure: out-of-memory, not-finite, error, …"""
-    message: str = ""
-    log_tail: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """Small results that reports read: curve, number of parameters, …"""
-    profile: Mapping[str, float] = field(default_factory=dict)
-    context: Mapping[str, Any] = field(default_factory=dict)
-    file: StoredFile | None = None
-    """None: nothing stored, or released since no stage needs it any more."""
-    damage: str = ""
-    """What is plainly wrong with the file: missing, or of another size."""
-    started: float = 0.0
-    ended: float = 0.0
-
-
-@dataclass(frozen=True)
-class Scored:
-    """How a recorded cell stands."""
-
-    status: Status
-    scoring: str
-    """Key of the metrics that scored it."""
-    reason: str
+from benchmark.tables import SCHEMA, SCHEMA_VERSION
 
 
 class Ledger:
@@ -104,10 +54,10 @@ class Ledger:
 
     def _prepare(self) -> None:
         if self._writable:
-            with _locked(self.store / "ledger.lock"):  # the switch to WAL does not wait for another process that is at it
+            with locked(self.store / "ledger.lock"):  # the switch to WAL does not wait for another process that is at it
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=FULL")
-                for statement in _SCHEMA.split(";"):
+                for statement in SCHEMA.split(";"):
                     self._db.execute(statement)
                 self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
         (found,) = self._db.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
@@ -135,7 +85,9 @@ class Ledger:
             yield
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            raise LedgerError(f"{self.store / 'ledger.sqlite'} cannot be written: {error}. Everything recorded so far is kept.") from error
+            advice = " Make room and issue the same command again." if "full" in str(error) else ""
+            kept = f"Everything recorded so far is kept.{advice}"
+            raise LedgerError(f"{self.store / 'ledger.sqlite'} cannot be written: {error}. {kept}") from error
         finally:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -148,13 +100,12 @@ class Ledger:
 
     # -- stages
 
-    def record(self, stage: Stage, row: StageRow, arrays: Arrays | None = None, *, release: Sequence[str] = ()) -> None:
-        """Store a stage's arrays, then its row. In the same transaction its claim ends and the arrays of stages in `release` are let go."""
-        file = write_arrays(self.store, f"arrays/{stage.key[:2]}/{stage.key}.safetensors", arrays) if arrays else None
+    def record(self, stage: Stage, row: StageRow, *, release: Sequence[str] = ()) -> None:
+        """Store a stage's row; the file it names is on disk. In one transaction its claim ends and the arrays of `release` are let go."""
         values = (
             stage.key, stage.science_key, stage.op, stage.owner, stage.parent.key if stage.parent else None, json.dumps(stage.config),
             json.dumps(stage.all_code), row.status, row.kind, row.message, row.log_tail, json.dumps(row.facts), json.dumps(row.profile),
-            json.dumps(row.context), _file_text(file), row.started, row.ended,
+            json.dumps(row.context), file_text(row.file), row.started, row.ended,
         )  # fmt: skip
         with self._transaction():
             self._db.execute(f"INSERT OR REPLACE INTO stages VALUES ({','.join('?' * len(values))})", values)
@@ -167,7 +118,7 @@ class Ledger:
 
     def _file(self, key: str) -> StoredFile | None:
         found = self._db.execute("SELECT file FROM stages WHERE key = ?", (key,)).fetchone()
-        return _stored(found[0]) if found else None
+        return stored_file(found[0]) if found else None
 
     def stages(self) -> dict[str, StageRow]:
         """Every stage row by key, light enough for a plan: without log, facts, context and profile."""
@@ -177,7 +128,7 @@ class Ledger:
         for key, science, op, owner, code, status, kind, message, file, started, ended in self._read(query):
             if code not in codes:
                 codes[code] = json.loads(code)
-            stored = _stored(file)
+            stored = stored_file(file)
             damage = stored.problem(self.store) if stored else ""
             rows[key] = StageRow(
                 key, science, op, owner, codes[code], status, kind, message, file=stored, damage=damage, started=started, ended=ended
@@ -195,7 +146,7 @@ class Ledger:
             return None
         key, science_key, op, owner, code, status, kind, message, log_tail, *documents, file, started, ended = found
         facts, profile, context = map(json.loads, documents)
-        stored = _stored(file)
+        stored = stored_file(file)
         damage = stored.problem(self.store) if stored else ""
         return StageRow(
             key, science_key, op, owner, json.loads(code), status, kind, message, log_tail, facts, profile, context,
@@ -216,7 +167,7 @@ class Ledger:
     def forget_damaged(self, row: StageRow) -> None:
         """Take a stage back whose file is damaged, unless another process has mended or released it meanwhile."""
         with self._transaction():
-            self._db.execute("DELETE FROM stages WHERE key = ? AND file = ?", (row.key, _file_text(row.file)))
+            self._db.execute("DELETE FROM stages WHERE key = ? AND file = ?", (row.key, file_text(row.file)))
 
     def forget(self, keys: Sequence[str]) -> None:
         """Take failed stages back as if they had never run, so that they are tried again."""
@@ -228,30 +179,74 @@ class Ledger:
         with self._transaction():
             if any(alive(*holder) for holder in self._db.execute("SELECT host, pid, born FROM claims")):
                 return 0
-            named = {file.path for (text,) in self._db.execute("SELECT file FROM stages WHERE file IS NOT NULL") if (file := _stored(text))}
+            named = {
+                file.path for (text,) in self._db.execute("SELECT file FROM stages WHERE file IS NOT NULL") if (file := stored_file(text))
+            }
             stray = [path for path in (self.store / "arrays").glob("*/*") if path.relative_to(self.store).as_posix() not in named]
             for path in stray:
                 path.unlink(missing_ok=True)
         return len(stray)
 
+    def history(self) -> list[Past]:
+        """What finished stages took, the oldest first."""
+        query = "SELECT key, parent, op, config, profile, context FROM stages WHERE status = 'ok' ORDER BY ended"
+        contexts: dict[str, Mapping[str, Any]] = {}  # a few distinct texts stand in thousands of rows
+        found = []
+        for key, parent, op, config, profile, context in self._read(query):
+            if context not in contexts:
+                contexts[context] = json.loads(context)
+            found.append(Past(key, parent, op, json.loads(config), json.loads(profile), contexts[context]))
+        return found
+
+    def copy_stage(self, other: Ledger, key: str) -> None:
+        """Take over a stage's row as it stands in another store; its file is here already."""
+        (values,) = other._read("SELECT * FROM stages WHERE key = ?", (key,)).fetchall()
+        with self._transaction():
+            self._db.execute(f"INSERT OR REPLACE INTO stages VALUES ({','.join('?' * len(values))})", values)
+
     # -- claims
 
-    def claim(self, key: str, *, towards: Sequence[str] = ()) -> bool:
-        """True if this process may compute the stage: nobody living is at it, and no stage that it leads `towards` is done."""
-        keys = (key, *towards)
-        ended = f"SELECT 1 FROM stages WHERE key IN ({','.join('?' * len(keys))}) AND (file IS NOT NULL OR status = 'failed')"
+    def claim(self, key: str, *, leads_to: Mapping[str, Sequence[str]] | None = None) -> bool:
+        """True if this process may compute the stage: nobody living is at it, it is not done, and what it `leads_to` still needs it.
+
+        `leads_to`: the children of the stage and of those after it, by key; a stage that leads to none is wanted for itself.
+        """
         with self._transaction():
-            done = self._db.execute(ended, keys).fetchone()
             holder = self._db.execute("SELECT host, pid, born FROM claims WHERE key = ?", (key,)).fetchone()
-            if done or (holder and alive(*holder)):
+            if (holder and alive(*holder)) or not self._wanted(key, leads_to or {}):
                 return False
             self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (key, *ourselves()))
         return True
 
+    def _wanted(self, key: str, leads_to: Mapping[str, Sequence[str]]) -> bool:
+        """Whether a result is missing, and missed by a stage that rests on it: one that was released need not come back."""
+        ended = "SELECT 1 FROM stages WHERE key = ? AND (file IS NOT NULL OR status = 'failed')"
+        if self._db.execute(ended, (key,)).fetchone():
+            return False
+        children = leads_to.get(key, ())
+        return not children or any(self._wanted(child, leads_to) for child in children)
+
     def unclaim(self, key: str) -> None:
         """Give a claim of this process back."""
         host, pid, _ = ourselves()
-        self._db.execute("DELETE FROM claims WHERE key = ? AND host = ? AND pid = ?", (key, host, pid))
+        with self._transaction():
+            self._db.execute("DELETE FROM claims WHERE key = ? AND host = ? AND pid = ?", (key, host, pid))
+
+    def claims(self) -> list[tuple[str, tuple[str, int, float]]]:
+        """The stages that living processes are at: key, and who (host, process number, when it began)."""
+        rows = [(key, (host, pid, born)) for key, host, pid, born in self._read("SELECT key, host, pid, born FROM claims")]
+        return [(key, holder) for key, holder in rows if alive(*holder)]
+
+    # -- notes: small documents about this store, by kind and key
+
+    def note(self, kind: str, key: str, document: Any) -> None:
+        """Keep a JSON document, replacing an earlier one of the same kind and key."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (kind, key, json.dumps(document)))
+
+    def notes(self, kind: str) -> dict[str, Any]:
+        """Every document of a kind, by key."""
+        return {key: json.loads(text) for key, text in self._read("SELECT key, text FROM notes WHERE kind = ?", (kind,))}
 
     # -- cells
 
@@ -259,9 +254,26 @@ class Ledger:
         """Store a cell's result; `last` is its last stage, `scoring` the key of the metrics that scored it."""
         text = json.dumps(asdict(result))
         with self._transaction():
+            ledger_points.keep_superseded(self._db, result)
             (seq,) = self._db.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM cells").fetchone()
             values = (result.suite, result.key, seq, last, scoring, result.status, result.reason, text)
             self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def take_over(self, results: Sequence[CellResult]) -> None:
+        """Store results that were computed elsewhere, all or none; neither their stages nor a scoring of ours stands behind them."""
+        with self._transaction():
+            (seq,) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM cells").fetchone()
+            rows = ((r.suite, r.key, seq + n, "", "", r.status, r.reason, json.dumps(asdict(r))) for n, r in enumerate(results, start=1))
+            self._db.executemany("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def add_points(self, points: Sequence[Point]) -> int:
+        """Append measurements to the history, as of cells that were run again elsewhere; how many were new. None is ever replaced."""
+        with self._transaction():
+            return ledger_points.add(self._db, points)
+
+    def points(self, suite: str) -> list[Point]:
+        """Every measurement of a suite's cells, the oldest first: as they stand, of whatever code, and those that were superseded."""
+        return ledger_points.read(self._read, suite, self.cells(suite).values())
 
     def scored(self, suite: str) -> dict[str, Scored]:
         """How the recorded cells of a suite stand, by cell key."""
@@ -276,36 +288,31 @@ class Ledger:
     def cells(self, suite: str) -> dict[str, CellResult]:
         """The recorded results of a suite by cell key."""
         rows = self._read("SELECT result FROM cells WHERE suite = ?", (suite,))
-        results = (_result(json.loads(text)) for (text,) in rows)
+        results = (cell_result(json.loads(text)) for (text,) in rows)
         return {result.key: result for result in results}
+
+    def last_stage(self, suite: str, key: str) -> str:
+        """Key of the last stage of a recorded cell, which has its predictions. LedgerError where the cell is not recorded."""
+        if (found := self._read("SELECT last FROM cells WHERE suite = ? AND key = ?", (suite, key)).fetchone()) is None:
+            raise LedgerError(f"{self.store} has no cell {key} of '{suite}'.")
+        return str(found[0])
+
+    def suites(self) -> list[str]:
+        """The suites that have recorded cells."""
+        return [name for (name,) in self._read("SELECT DISTINCT suite FROM cells ORDER BY suite")]
+
+    def copy_cell(self, other: Ledger, suite: str, key: str) -> None:
+        """Take over a cell's result from another store, as one that is new here."""
+        query = "SELECT last, scoring, status, reason, result FROM cells WHERE suite = ? AND key = ?"
+        (values,) = other._read(query, (suite, key)).fetchall()
+        with self._transaction():
+            (seq,) = self._db.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM cells").fetchone()
+            self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (suite, key, seq, *values))
 
     def seq(self, suite: str) -> int:
         """A number that rises whenever a cell of the suite is recorded."""
         (found,) = self._read("SELECT COALESCE(MAX(seq), 0) FROM cells WHERE suite = ?", (suite,)).fetchone()
         return int(found)
-
-
-@contextlib.contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    with file.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _file_text(file: StoredFile | None) -> str | None:
-    return json.dumps(asdict(file)) if file else None
-
-
-def _stored(text: str | None) -> StoredFile | None:
-    return StoredFile(**json.loads(text)) if text else None
-
-
-def _result(data: dict[str, Any]) -> CellResult:
-    data["confusion_KK"] = data["confusion_KK"] and tuple(tuple(row) for row in data["confusion_KK"])
-    data["curve"] = tuple((int(step), float(loss)) for step, loss in data["curve"])
-    for name in ("class_names", "class_counts", "sampled_counts"):
-        data[name] = tuple(data[name])
-    return CellResult(**data)
 
 
 def now() -> float:

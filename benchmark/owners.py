@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 
 def ourselves() -> tuple[str, int, float]:
@@ -24,3 +28,11 @@ def alive(host: str, pid: int, born: float) -> bool:
         return abs(process.create_time() - born) < 1 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold a file's lock, waiting for whoever has it; it ends with its process."""
+    with file.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -9,8 +9,9 @@ from typing import Literal
 
 from benchmark.cells import Cell
 from benchmark.datasets import Dataset
-from benchmark.ledger import Ledger, Scored, StageRow
+from benchmark.ledger import Ledger
 from benchmark.records import DatasetInfo, Folders
+from benchmark.rows import Scored, StageRow
 from benchmark.stages import CellStages, Stage, StageBuilder
 
 State = Literal["done", "new", "stale", "failed", "skipped"]
@@ -44,12 +45,12 @@ class Plan:
         return Counter(planned.state for planned in self.cells)
 
 
-def make_plan(suite: str, cells: Sequence[Cell], folders: Folders, ledger: Ledger | None, *, scoring: str) -> Plan:
-    """Plan the cells against what the ledger holds; `scoring` is the key of the metrics that are wanted.
+def make_plan(suite: str, cells: Sequence[Cell], folders: Folders, ledger: Ledger | None, *, scoring: str, share: bool = True) -> Plan:
+    """Plan the cells against what the ledger holds; `scoring` is the key of the metrics that are wanted; `share`: see StageBuilder.
 
     Raises where a data set is absent or a request is impossible.
     """
-    builder = StageBuilder(dataset_infos((cell.config.dataset for cell in cells if not cell.skip), folders))
+    builder = StageBuilder(dataset_infos((cell.config.dataset for cell in cells if not cell.skip), folders), share)
     rows = ledger.stages() if ledger else {}
     newest = {row.science_key: row for row in rows.values()}
     scored = ledger.scored(suite) if ledger else {}

@@ -5,16 +5,23 @@ Shape suffixes: N images, C channels, H height, W width, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from benchmark.moments import Series
+
 Status = Literal["ok", "failed", "skipped", "blocked", "missing"]
 """How a cell ended; `missing`: not run yet."""
+Attribute = str | int | float | bool | None
+"""Value of a cell's attribute: a plug-in's name or a parameter."""
+Verdict = Literal["supported", "contradicted", "inconclusive", "not tested"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,17 @@ class Folders:
     suite: Path | None = None
     """The folder of the suite file: relative image folders are looked for here first."""
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """As JSON, for another process."""
+        suite = str(self.suite.resolve()) if self.suite else None
+        return {"data": [str(folder.resolve()) for folder in self.data], "cache": str(self.cache.resolve()), "suite": suite}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Folders:
+        suite = document["suite"]
+        return cls(tuple(map(Path, document["data"])), Path(document["cache"]), Path(suite) if suite else None)
+
 
 @dataclass(frozen=True)
 class Images:
@@ -35,6 +53,34 @@ class Images:
     labels_N: NDArray[np.int64]
     num_train: int
     class_names: tuple[str, ...]
+
+
+class Decoder(Protocol):
+    """From an image file to pixels. It is pickled and sent to other processes: a frozen dataclass of a module that they can import."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width of what it gives."""
+
+    @property
+    def draws(self) -> int:
+        """How many random numbers an image takes in training; 0 where nothing about it is random."""
+
+    def __call__(self, path: str, draws: NDArray[np.float64] | None = None) -> NDArray[np.uint8]:
+        """uint8 [C, H, W]: with random numbers in [0, 1) as in training, without as in testing. DataError that names a broken file."""
+
+
+@dataclass(frozen=True)
+class StreamedImages:
+    """A data set that stays on disk, too large for memory: an image is decoded each time it is needed. Rows are in order as in `Images`."""
+
+    paths: Sequence[str]
+    labels_N: NDArray[np.int64]
+    num_train: int
+    class_names: tuple[str, ...]
+    decoder: Decoder
+    workers: int | None = None
+    """Processes that decode; 0: the one that trains does it itself, None: as many as the machine has room for."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +169,13 @@ class CellResult:
     """Rows are true classes, columns predicted ones, on the test part."""
     curve: tuple[tuple[int, float], ...] = ()
     """(iteration, training loss averaged since the point before)."""
+    history: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+    """What the recipe's `monitor` saw while training: (iteration, value) of `train.accuracy`, `test.accuracy`. Empty without it."""
     profile: Mapping[str, float] = field(default_factory=dict)
-    """`seconds.train`, `seconds.predict`, …, `peak_host_mib`, `peak_device_mib`, `images_per_second`, `parameters`. Units in the names."""
+    """As it ran, beside other stages and shared with other cells: `seconds.train`, `seconds.predict`, …, `peak_host_mib`, `parameters`,
+    `macs`. Units in the names; flags (`contended`, `throttled`) are 0 or 1. Never a method's own cost."""
+    solo: Mapping[str, float] = field(default_factory=dict)
+    """The configuration measured alone (`run --profile`): what time and memory tables show. See benchmark.execute.measure."""
     class_names: tuple[str, ...] = ()
     class_counts: tuple[int, ...] = ()
     """Training counts after the imbalance, in label order."""
@@ -146,6 +197,100 @@ class CellResult:
     def method(self) -> str:
         return str(self.attributes.get("method", ""))
 
+    def value(self, metric: str) -> float:
+        """A metric, or with `profile.` before it a figure of the profile; NaN where there is none."""
+        name = metric.removeprefix(PROFILE)
+        return (self.metrics if name == metric else self.profile).get(name, math.nan)
+
+
+PROFILE = "profile."
+PROFILED = {
+    "seconds.train": False,
+    "seconds.predict": False,
+    "cpu_seconds.train": False,
+    "cpu_seconds.predict": False,
+    "ms_per_image.train": False,
+    "base_seconds": False,
+    "peak_host_mib": False,
+    "own_host_mib": False,
+    "peak_device_mib": False,
+    "images_per_second": True,
+    "inference_images_per_second": True,
+    "parameters": False,
+    "macs": False,
+}
+"""Figures of a profile that claims and references may be about, and whether more of them is better. As they ran, beside other work."""
+DERIVED = ("train_test_gap", "gap_growth", "test_accuracy_sd")
+"""Metrics that come from a training's history, where the recipe monitors it."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Choosing among runs that differ in some attributes by a score: `validation.auc`, or `test.auc` as some studies did."""
+
+    by: tuple[str, ...]
+    """One or several rules; claims go by the first."""
+    over: tuple[str, ...]
+    """Attributes, `seed` among them where the best single run counts."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A claim under one condition: the left side minus the right side of its relation, the tolerance left out."""
+
+    condition: str
+    relation: str
+    """As it must hold: `a >= b - 0.002`."""
+    mean: float
+    """NaN where nothing was measured."""
+    low: float
+    high: float
+    """Two-sided 95 % Student t interval over seeds, unadjusted; NaN below two seeds."""
+    num: int
+    """Seeds that both sides have."""
+    holds: bool
+    """Whether the mean lies on the claimed side."""
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """A study's statement put to the test on measured cells."""
+
+    id: str
+    says: str
+    source: str
+    expected: str
+    """The relation with its tolerance and how often it must hold, in words."""
+    metric: str
+    verdict: Verdict
+    p: float = math.nan
+    """Two-sided, adjusted (Holm) for the claims of the suite that could be tested; NaN where not tested."""
+    effects: tuple[Effect, ...] = ()
+    note: str = ""
+    """Why it was not tested, or what would decide an inconclusive one."""
+    about: tuple[str, ...] = ()
+    """Keys of the configurations whose cells stand on its sides, measured or not."""
+
+
+@dataclass(frozen=True)
+class ReferenceResult:
+    """A number printed in a study beside the measured one."""
+
+    id: str
+    where: str
+    """The cells it is about, in words."""
+    metric: str
+    published: float | None
+    """None for a number that the study shows only in a figure."""
+    source: str
+    measured: float = math.nan
+    """Mean over seeds; NaN where nothing comparable was measured."""
+    half_width: float = math.nan
+    num: int = 0
+    comparable: bool = True
+    """False where data or recipe differ, as `note` says: levels must not be compared then."""
+    note: str = ""
+
 
 @dataclass(frozen=True)
 class SuiteResults:
@@ -163,3 +308,10 @@ class SuiteResults:
     suite_text: str = ""
     command: str = ""
     """The command that made or would make these results."""
+    account: Mapping[str, Any] = field(default_factory=dict)
+    """What the last run was expected to take and what it took: `planned` and `spent`. JSON; empty where nothing is known."""
+    select: Selection | None = None
+    claims: tuple[ClaimResult, ...] = ()
+    references: tuple[ReferenceResult, ...] = ()
+    timeline: tuple[Series, ...] = ()
+    """How the configurations went over commits and dates, with their change points; filled for reports."""

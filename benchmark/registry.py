@@ -1,9 +1,9 @@
 """Plug-ins: how one file declares a name, its parameters and their ranges, and how it is found and built.
 
-A plug-in is a frozen dataclass marked `@plugin("name")` whose base (Dataset, Imbalance, Method, Model, Metric,
-Optimizer, Schedule) gives its kind. Every file in the folder of a kind is read, those that start with an underscore left out;
-other people's come from `--plugins DIR` or from the entry-point group `skewbench.plugins`. A plug-in's module should import
-quickly (no torch at its top): planning reads them all.
+A plug-in is a frozen dataclass marked `@plugin("name")` whose base (Dataset, Imbalance, Method, Model, Metric, Optimizer, Schedule,
+Preprocessing, Augmentation) gives its kind. Every file in the folder of a kind is read, those that start with an underscore left out;
+other people's come from `--plugins DIR` or from the entry-point group `skewbench.plugins`. A plug-in's module should import quickly (no
+torch at its top): planning reads them all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import importlib.metadata
 import inspect
 import pkgutil
 import sys
-import types
 import typing
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path as FilePath
@@ -23,11 +22,13 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from pydantic import TypeAdapter, ValidationError
 
+from benchmark.code_keys import remembered_key
 from benchmark.errors import InvalidValue, Path, UserError, shown, unknown
-from benchmark.identity import canonical, digest, source_key
+from benchmark.identity import canonical, digest
 from benchmark.imports import import_file, other_peoples_code
+from benchmark.typed import in_words, is_optional, members, types_of
 
-KINDS = ("datasets", "imbalances", "methods", "models", "metrics", "optimizers", "schedules")
+KINDS = ("datasets", "imbalances", "methods", "models", "metrics", "optimizers", "schedules", "preprocessings", "augmentations")
 ENTRY_POINTS = "skewbench.plugins"
 _known: dict[str, dict[str, type[Plugin]]] = {kind: {} for kind in KINDS}
 
@@ -79,12 +80,14 @@ def parameter(  # noqa: PLR0913  # all that can be said of a parameter
     choices: tuple[Any, ...] | None = None,
     log: bool = False,
     identity: bool = True,
+    later: bool = False,
 ) -> Any:
     """A field of a plug-in: its default, one line of explanation, and the range that is accepted (ends included; `above` is not).
 
     `identity=False` is for a place (a folder): results do not depend on it, so moving it re-runs nothing. No random stream sees it.
+    `later` is for a parameter that was added to what had results already: its default is what was done before, and no part of identity.
     """
-    meta = {"doc": doc, "low": low, "high": high, "above": above, "choices": choices, "log": log, "place": not identity}
+    meta = {"doc": doc, "low": low, "high": high, "above": above, "choices": choices, "log": log, "place": not identity, "later": later}
     return dataclasses.field(default=default, metadata={k: v for k, v in meta.items() if v is not None and v is not False})
 
 
@@ -156,7 +159,7 @@ def build_fields(cls: type[T], given: Mapping[str, Any], *, what: str, path: Pat
     missing = [n for n, f in fields.items() if n not in given and f.default is dataclasses.MISSING]
     if missing:
         raise InvalidValue(f"{what} needs the parameter '{missing[0]}': {fields[missing[0]].metadata.get('doc', '')}.", path=path)
-    types = hints(typing.cast(Hashable, cls))
+    types = types_of(typing.cast(Hashable, cls))
     values = {key: _convert(value, types[key], fields[key], what, (*path, key)) for key, value in given.items()}
     try:
         return cls(**values)
@@ -165,35 +168,28 @@ def build_fields(cls: type[T], given: Mapping[str, Any], *, what: str, path: Pat
         raise
 
 
-@functools.cache
-def hints(cls: Hashable) -> Mapping[str, Any]:
-    """The types of a class's annotations, resolved."""
-    assert isinstance(cls, type)
-    return typing.get_type_hints(cls)
-
-
 def plugin_kind(hint: Any) -> str | None:
     """The kind of plug-in that a parameter of this type holds, or None."""
     found = [part for part in (hint, *typing.get_args(hint)) if isinstance(part, type) and issubclass(part, Plugin)]
     return found[0].kind if found else None
 
 
-def takes_list(hint: Any) -> bool:
-    """True where a list is one value of the parameter rather than an axis of several."""
-    parts = (hint, *typing.get_args(hint))
-    return any(typing.get_origin(part) in (tuple, list) for part in parts)
+def converted(cls: type, name: str, value: Any) -> Any:
+    """A value as the parameter `name` of a class takes it; InvalidValue where its type or range is another."""
+    item = next(item for item in dataclasses.fields(cls) if item.name == name)
+    return _convert(value, types_of(cls)[name], item, getattr(cls, "name", "") or "the recipe", ())
 
 
 def _convert(value: Any, hint: Any, item: dataclasses.Field[Any], what: str, path: Path) -> Any:
     kind = plugin_kind(hint)
-    if kind is not None and (value is not None or type(None) not in typing.get_args(hint)):
-        return build(kind, value, path=path)
-    if isinstance(value, bool) and {int, float} & _parts(hint) and bool not in _parts(hint):
-        raise InvalidValue(f"expected {_wanted(hint)} for '{item.name}', found {str(value).lower()}.", path=path)
+    if kind is not None:
+        return None if value is None and is_optional(hint) else build(kind, value, path=path)
+    if isinstance(value, bool) and {int, float} & members(hint) and bool not in members(hint):
+        raise InvalidValue(f"expected {in_words(hint)} for '{item.name}', found {str(value).lower()}.", path=path)
     try:
         converted = _adapter(hint).validate_python(value)
     except ValidationError:
-        raise InvalidValue(f"expected {_wanted(hint)} for '{item.name}', found {shown(value)}.", path=path) from None
+        raise InvalidValue(f"expected {in_words(hint)} for '{item.name}', found {shown(value)}.", path=path) from None
     _check_range(converted, item, what, path)
     return converted
 
@@ -201,18 +197,6 @@ def _convert(value: Any, hint: Any, item: dataclasses.Field[Any], what: str, pat
 @functools.cache
 def _adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
-
-
-def _parts(hint: Any) -> set[Any]:
-    """A type, or the members of a union, None left out."""
-    found = set(typing.get_args(hint)) if isinstance(hint, types.UnionType) else {hint}
-    return found - {type(None)}
-
-
-def _wanted(hint: Any) -> str:
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
-    parts = _parts(hint)
-    return words[parts.pop()] if len(parts) == 1 and parts <= words.keys() else str(hint).replace("typing.", "")
 
 
 def _check_range(value: Any, item: dataclasses.Field[Any], what: str, path: Path) -> None:
@@ -232,8 +216,13 @@ def _check_range(value: Any, item: dataclasses.Field[Any], what: str, path: Path
 
 def parameters_of(instance: Any, *, identity: bool = False) -> dict[str, Any]:
     """The fields of a dataclass as plain JSON values, plug-ins among them as their `doc`; with `identity` as their `science`."""
-    wanted = [item.name for item in dataclasses.fields(instance) if not (identity and item.metadata.get("place"))]
-    return {name: plain(getattr(instance, name), identity=identity) for name in wanted}
+    given = [(item, getattr(instance, item.name)) for item in dataclasses.fields(instance)]
+    return {item.name: plain(value, identity=identity) for item, value in given if not (identity and _unsaid(item, value))}
+
+
+def _unsaid(item: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether identity leaves a parameter out: a place, or one that was added later and is at its default."""
+    return bool(item.metadata.get("place") or (item.metadata.get("later") and value == item.default))
 
 
 def plain(value: Any, *, identity: bool = False) -> Any:
@@ -253,7 +242,7 @@ def code_key(cls: type[Plugin]) -> str:
     """Key of the source that defines a plug-in: its file, and those of the classes between it and the base of its kind."""
     base = next(item for item in cls.__mro__ if "kind" in vars(item))
     own = [item for item in cls.__mro__ if item not in base.__mro__ and item.__module__.split(".")[0] not in sys.stdlib_module_names]
-    keys = [source_key(file) for file in dict.fromkeys(_file(item) for item in own)]
+    keys = [remembered_key(file) for file in dict.fromkeys(_file(item) for item in own)]
     return keys[0] if len(keys) == 1 else digest("\n".join(keys))
 
 

@@ -13,10 +13,28 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from benchmark import registry
-from benchmark.language.keys import AXES, CONSTRAINT, DEFAULTS, EXCLUDE, GRID, MAX_NAME, NAME_PATTERN, TOP, Shape, Word
+from benchmark import registry, typed
+from benchmark.language.claims import COMBINATIONS, RELATION
+from benchmark.language.keys import (
+    AXES,
+    CLAIM,
+    CONSTRAINT,
+    DEFAULTS,
+    EXCLUDE,
+    GRID,
+    MAX_NAME,
+    NAME_PATTERN,
+    REFERENCE,
+    SEARCH,
+    SELECT,
+    TOP,
+    TREND,
+    Shape,
+    Word,
+)  # fmt: skip
 from benchmark.language.rules import attribute_names
 from benchmark.recipe import Recipe
+from benchmark.records import DERIVED, PROFILED
 
 Schema = dict[str, Any]
 _VALUE: Schema = {"type": ["string", "number", "boolean", "null"]}
@@ -36,6 +54,7 @@ def suite_schema() -> Schema:
             "recipe": _fields(Recipe),
             "gridItem": _words(GRID),
             "when": _when(),
+            "operand": _operand(),
             "condition": _one_or_more(_VALUE),
         },
     }
@@ -101,18 +120,87 @@ _SHAPES: Mapping[Shape, Callable[[], Schema]] = {
     "metrics": _metrics,
     "method": lambda: {"enum": registry.names("methods")},
     "zip": _zip,
+    "switch": lambda: {"enum": ["on", "off", True, False]},
     "when": lambda: _ref("when"),
+    "claims": lambda: {"type": "array", "items": _claim()},
+    "references": lambda: _rules(REFERENCE, "id", "metric", "source"),
+    "select": lambda: _words(SELECT, required=("by", "over")),
+    "operands": lambda: {"type": "object", "minProperties": 1, "additionalProperties": _ref("operand")},
+    "operand": lambda: _ref("operand"),
+    "relations": lambda: _one_or_more({"type": "string", "pattern": f"^{RELATION}$"}),
+    "share": lambda: {"anyOf": [{"enum": ["every", "some", "pooled"]}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]},
+    "attributes": lambda: _one_or_more(_attribute()),
+    "attribute": lambda: _attribute(),
+    "number": lambda: {"type": ["number", "null"]},
+    "scores": lambda: _one_or_more({"type": "string", "pattern": f"^(test|validation)[.]({_metric_names()})$"}),
+    "search": lambda: _search(),
+    "bounds": lambda: {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+    "values": lambda: {"type": "array", "minItems": 1},
+    "tuned": lambda: {"type": ["object", "null"]},
+    "metric": lambda: {
+        "type": "string",
+        "pattern": rf"^((validation\.)?({_metric_names(*DERIVED)})([ /].*)?|profile\.({'|'.join(PROFILED)}))$",
+    },
 }
+
+
+def _search() -> Schema:
+    """What may be searched, by dotted path."""
+    space: Schema = {"anyOf": [{"const": "declared"}, _words(SEARCH)]}
+    return {
+        "type": ["object", "null"],
+        "patternProperties": {r"^(method|model|recipe)(\.[A-Za-z0-9_]+)+$": space},
+        "additionalProperties": False,
+    }
+
+
+def _claim() -> Schema:
+    """Tested, or with the reason why not."""
+    tested = ("metric", "compare", "expect")
+    untested: Schema = {"required": ["not_tested"], "properties": dict.fromkeys(tested, False)}
+    return {**_words(CLAIM, required=("id", "says")), "anyOf": [{"required": list(tested)}, untested]}
+
+
+def _metric_names(*more: str) -> str:
+    return "|".join((*registry.names("metrics"), *more))
+
+
+def _attribute() -> Schema:
+    """A part of a cell, a parameter, or a parameter of a plug-in inside a plug-in."""
+    return {"anyOf": [{"enum": [*attribute_names(), "recipe"]}, {"type": "string", "pattern": r"^[a-z]+(\.[a-z0-9_]+){2,}$"}]}
+
+
+def _operand() -> Schema:
+    """A number, cells, or a combination of operands."""
+    several = _one_or_more(_ref("operand"))
+    trend = _words(TREND, required=("of", "along"))
+    nearest = {"type": "object", "properties": {"of": _ref("operand"), "among": _ref("operand")}, "additionalProperties": False}
+    two = {"type": "array", "items": _ref("operand"), "minItems": 2, "maxItems": 2}
+    shapes = {"best": several, "worst": several, "difference": two, "ratio": two, "nearest": nearest}
+    combinations = [
+        {"type": "object", "properties": {word: shapes.get(word, trend)}, "required": [word], "additionalProperties": False}
+        for word in COMBINATIONS
+    ]
+    return {"anyOf": [{"type": "number"}, *combinations, _ref("when")]}
 
 
 def _when() -> Schema:
     return {
         "type": "object",
         "minProperties": 1,
-        "properties": dict.fromkeys(attribute_names(), _ref("condition")),
+        "properties": {
+            **dict.fromkeys(attribute_names(), _ref("condition")),
+            **{axis: _name_condition(kind) for axis, kind in AXES.items()},
+        },
         "patternProperties": {r"^[a-z]+(\.[a-z0-9_]+){2,}$": _ref("condition")},
         "additionalProperties": False,
     }
+
+
+def _name_condition(kind: str) -> Schema:
+    """What an attribute that holds a plug-in's name is compared with."""
+    names = "|".join(registry.names(kind))
+    return _one_or_more({"type": ["string", "null"], "pattern": rf"^((==|!=)\s*)?({names})$"})
 
 
 def _axis(kind: str) -> Schema:
@@ -136,7 +224,7 @@ def _parameters(cls: type) -> Schema:
 
 def _fields(cls: type) -> Schema:
     items: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(cls)
-    hints = registry.hints(cls)
+    hints = typed.types_of(cls)
     required = _required(cls)
     return {
         "type": "object",
@@ -152,7 +240,7 @@ def _field(item: dataclasses.Field[Any], hint: Any) -> Schema:
         described["default"] = registry.plain(item.default)
     kind = registry.plugin_kind(hint)
     if kind is not None:
-        return {**described, **_ref(kind)}
+        return {**described, **(_one_or_more({"anyOf": [_ref(kind), {"type": "null"}]}) if typed.is_optional(hint) else _ref(kind))}
     bounds = {"low": "minimum", "high": "maximum", "above": "exclusiveMinimum"}
     base = {**TypeAdapter(hint).json_schema(), **{word: item.metadata[key] for key, word in bounds.items() if key in item.metadata}}
     if "choices" in item.metadata:

@@ -8,25 +8,32 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from benchmark import registry
-from benchmark.errors import InvalidValue, folded, shown, unknown
+from benchmark.claims import Claim
+from benchmark.errors import InvalidValue, folded, shown
 from benchmark.language.choices import Builder, Choice, plugin_choice, plugin_names, recipe_choice
+from benchmark.language.claims import claims_of, references_of, select_of
 from benchmark.language.document import display, parse, read_file
-from benchmark.language.keys import AXES, CONSTRAINT, DEFAULT_METRICS, DEFAULTS, EXCLUDE, GRID, MAX_NAME, NAME_PATTERN, TOP, Word
-from benchmark.language.located import Key, Node, Place, SuiteError, failure, located
-from benchmark.language.misplaced import belongs
+from benchmark.language.keys import AXES, DEFAULT_METRICS, DEFAULTS, GRID, MAX_NAME, NAME_PATTERN, TOP
+from benchmark.language.located import Node, Place, SuiteError, failure, located
 from benchmark.language.parents import extended, find, shipped
-from benchmark.language.rules import Rule, Selector, selector
+from benchmark.language.rules import Rule, rules_of
+from benchmark.language.search import check_search, search_of, tuned_by_of
 from benchmark.language.settings import Setting, over, parse_setting, put, reject, zip_rows
+from benchmark.language.words import check_words, switch_of, text_of
 from benchmark.metrics import Metric
+from benchmark.records import Selection
+from benchmark.references import Reference
+from benchmark.search import Dimension, Doc
 
 MAX_ZIP_ROWS = 10_000
 MAX_ZIP_VALUES = 1_000_000
 """Rows of zips times values of the grid that each row writes out again."""
 MAX_CHECKED = 200_000
 """Cells up to which every alternative is built, and so checked, when the suite is read; above it when the suite is expanded."""
-_TOP_SETTINGS = ("question", "metrics", "baseline")
+_TOP_SETTINGS = ("question", "metrics", "baseline", "share", "select")
 
 __all__ = ["Grid", "Suite", "SuiteError", "read_suite", "shipped"]
 
@@ -59,8 +66,17 @@ class Suite:
     metrics: tuple[Metric, ...]
     show_per_class: tuple[str, ...]
     baseline: str
+    share: bool
+    """Whether methods share equal trainings."""
     grids: tuple[Grid, ...]
     rules: tuple[Rule, ...]
+    select: Selection | None = None
+    claims: tuple[Claim, ...] = ()
+    references: tuple[Reference, ...] = ()
+    search: tuple[Dimension, ...] = ()
+    """What `skewbench tune` may vary."""
+    tuned_by: Any = None
+    """Where the values come from, as `tune --apply` wrote it."""
     settings: tuple[str, ...] = ()
     """What the command line changed: `recipe.iterations=500`, `seeds=2`."""
     builder: Builder = field(default_factory=Builder, repr=False, compare=False)
@@ -85,39 +101,23 @@ def _suite(root: Node, path: Path, text: str, given: Sequence[str]) -> Suite:
     grids = _grids(root, [item for item in settings if item.path not in _TOP_SETTINGS], builder)
     return Suite(
         name=_name(root.items["suite"]),
-        question=_text(root.items.get("question")),
+        question=text_of(root.items.get("question")),
         path=path,
         text=text,
         metrics=metrics,
         show_per_class=per_class,
         baseline=_baseline(root.items.get("baseline"), grids, replaced=any(item.path == "method" for item in settings)),
+        share=switch_of(root.items.get("share"), default=True),
         grids=grids,
-        rules=(*_rules(root.items.get("exclude"), "exclude"), *_rules(root.items.get("constraints"), "constraint")),
+        rules=(*rules_of(root.items.get("exclude"), "exclude"), *rules_of(root.items.get("constraints"), "constraint")),
+        select=select_of(root.items.get("select")),
+        claims=claims_of(root.items.get("claims")),
+        references=references_of(root.items.get("references")),
+        search=_search(root.items.get("search"), grids, builder),
+        tuned_by=tuned_by_of(root.items.get("tuned_by")),
         settings=tuple(given),
         builder=builder,
     )
-
-
-def check_words(node: Node, words: Mapping[str, Word], *, what: str, required: Sequence[str] = ()) -> None:
-    """Refuse anything but a mapping with known keys and all required ones."""
-    if node.value is None:
-        raise failure(node, f"expected a mapping with the keys {', '.join(words)}, found nothing.")
-    if not isinstance(node.value, dict):
-        colon = " A key needs a space after its colon." if isinstance(node.value, str) and ":" in node.value else ""
-        raise failure(node, f"expected a mapping with the keys {', '.join(words)}, found {shown(node.plain)}.{colon}")
-    for key in node.value:
-        if key not in words:
-            raise _unknown_key(node, key, words, what)
-    for key in required:
-        if node.items.get(key) is None or node.items[key].value is None:
-            raise failure(node, f"'{key}' is missing: {words[key].doc}.")
-
-
-def _unknown_key(node: Node, key: Key, words: Mapping[str, Word], what: str) -> SuiteError:
-    if key in GRID and what == "key":
-        return failure(node, f"'{key}' cannot stand here. It belongs under 'grid' (or 'defaults').", key=key)
-    where = "" if "rule" in what else belongs(str(key), node.items[key].plain)
-    return failure(node, f"'{key}' cannot stand here: {where}" if where else unknown(what, key, words), key=key)
 
 
 def _name(node: Node) -> str:
@@ -128,14 +128,6 @@ def _name(node: Node) -> str:
             f"found {shown(node.plain)}.",
         )
     return node.value
-
-
-def _text(node: Node | None) -> str:
-    if node is None:
-        return ""
-    if not isinstance(node.value, str) or not node.value.strip():
-        raise failure(node, f"expected a text, found {shown(node.plain)}.")
-    return node.value.strip()
 
 
 def _baseline(node: Node | None, grids: Sequence[Grid], *, replaced: bool) -> str:
@@ -152,6 +144,24 @@ def _baseline(node: Node | None, grids: Sequence[Grid], *, replaced: bool) -> st
     if node.value not in found and not replaced:
         raise failure(node, f"'{node.value}' is no method of this suite's grids: name one of {', '.join(found)}, or add it to a grid.")
     return node.value
+
+
+def _search(node: Node | None, grids: Sequence[Grid], builder: Builder) -> tuple[Dimension, ...]:
+    """The search space, checked against every method, model and recipe that it may be about."""
+    found = search_of(node)
+    if node is None or not found or sum(grid.size for grid in grids) > MAX_CHECKED:
+        return found
+    docs = [doc for grid in grids for doc in _docs(grid, builder)]
+    check_search(node, found, docs)
+    return found
+
+
+def _docs(grid: Grid, builder: Builder) -> list[Doc]:
+    """Each method, model and recipe of a grid at least once, with the first of the others."""
+    found = {axis: [item.doc for item in builder.plugins(AXES[axis], grid.axes[axis])] for axis in ("method", "model")}
+    found["recipe"] = [item.doc for item in builder.recipes(grid.recipe)]
+    first = {part: docs[0] for part, docs in found.items()}
+    return [{**first, part: doc} for part, docs in found.items() for doc in docs]
 
 
 def _metrics(node: Node | None, builder: Builder) -> tuple[tuple[Metric, ...], tuple[str, ...]]:
@@ -172,23 +182,6 @@ def _metrics(node: Node | None, builder: Builder) -> tuple[tuple[Metric, ...], t
             assert isinstance(metric, Metric), metric
             found[metric.text] = metric
     return tuple(found.values()), tuple(per_class)
-
-
-def _rules(node: Node | None, word: str) -> list[Rule]:
-    if node is None or node.value is None:
-        return []
-    if not isinstance(node.value, list):
-        raise failure(node, f"expected a list of rules, found {shown(node.plain)}. Put '- ' before each.")
-    return [_rule(item, f"{word} #{i + 1}") for i, item in enumerate(node.value)]
-
-
-def _rule(node: Node, name: str) -> Rule:
-    if name.startswith("exclude"):
-        check_words(node, EXCLUDE, what="key of a rule:", required=("when", "because"))
-        return Rule(name, selector(node.items["when"]), _text(node.items["because"]))
-    check_words(node, CONSTRAINT, what="key of a rule:", required=("require", "because"))
-    when = selector(node.items["when"]) if "when" in node.items else Selector(())
-    return Rule(name, when, _text(node.items["because"]), selector(node.items["require"]))
 
 
 def _grids(root: Node, settings: Sequence[Setting], builder: Builder) -> tuple[Grid, ...]:

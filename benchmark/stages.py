@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.cells import Cell
+from benchmark.cells import Cell, Configuration
+from benchmark.datasets import Dataset
 from benchmark.draw import Counts, planned_counts
 from benchmark.errors import InvalidValue
 from benchmark.identity import canonical, digest
-from benchmark.methods import Adjust, Train
-from benchmark.recipe import Recipe
+from benchmark.methods import Adjust, Finetune, Step, Train
+from benchmark.recipe import WATCHING, Recipe
 from benchmark.records import DatasetInfo, Problem
 from benchmark.registry import Plugin, plain
 
-OPERATIONS = {"train": 1, "predict": 1, "adjust": 1}
+KEPT = frozenset({"predict", "finetune", "finetune-through", "adjust"})
+"""Operations whose arrays are never let go: predictions. Those of others are, once no stage needs them."""
+
+OPERATIONS = {"train": 1, "predict": 2, "features": 2, "finetune": 1, "finetune-through": 1, "adjust": 1}
 """Version of each operation: raise one when its code changes what it computes (tests/golden/operations.json watches the code)."""
 
 
@@ -42,6 +46,13 @@ class Stage:
         return digest(canonical([self.op, self.science, self.parent.science_key if self.parent else None]))
 
     @functools.cached_property
+    def stream_key(self) -> str:
+        """What a random stream may depend on: `science_key`, watching left out, so that a training goes the same way when it is watched."""
+        recipe = {name: value for name, value in self.science.get("recipe", {}).items() if name not in WATCHING}
+        science = {**self.science, "recipe": recipe} if recipe else self.science
+        return digest(canonical([self.op, science, self.parent.stream_key if self.parent else None]))
+
+    @functools.cached_property
     def all_code(self) -> Mapping[str, str]:
         """Source keys of this stage and of those before it, with the versions of their operations."""
         before = self.parent.all_code if self.parent else {}
@@ -56,6 +67,23 @@ class Stage:
     def chain(self) -> tuple[Stage, ...]:
         """From the first stage to this one."""
         return (*(self.parent.chain if self.parent else ()), self)
+
+    @property
+    def file_name(self) -> str:
+        """Where its arrays lie in a store."""
+        return f"arrays/{self.key[:2]}/{self.key}.safetensors"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The stage and those before it as JSON, for another process."""
+        own = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return {**own, "parent": self.parent.document if self.parent else None}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Stage:
+        """The stage that `document` was made of, with the same keys."""
+        parent = document["parent"]
+        return cls(**{**document, "parent": cls.from_document(parent) if parent else None})
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +119,12 @@ class StageBuilder:
 
     infos: Mapping[str, DatasetInfo]
     """By the canonical text of the data set."""
+    share: bool = True
+    """False: every method has trainings of its own, with random streams of their own."""
     _stages: dict[str, Stage] = field(default_factory=dict)
+    _made: dict[tuple[Any, ...], Stage] = field(default_factory=dict)
+    """By what a stage is asked for with: most cells of a large plan ask for one that is there, and keys are dear."""
+    _parts: dict[tuple[Any, ...], tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, str]]] = field(default_factory=dict)
     _counts: dict[tuple[str, str, int], Counts] = field(default_factory=dict)
 
     def build(self, cell: Cell) -> CellStages:
@@ -106,16 +139,22 @@ class StageBuilder:
         info = self.infos[config.dataset.text]
         counts = self._planned_counts(cell, info)
         config.model.check(info.shape, len(counts.class_names))
+        if config.recipe.preprocess is not None:
+            _check_in_memory(config.dataset)
+            config.recipe.preprocess.check(info.shape)
         problem = problem_of(config.recipe, counts.train, counts.class_names, info.shape)
         stage: Stage | None = None
         sampled = counts.train
         for step in config.method.steps(problem):
             if isinstance(step, Train):
                 sampled = step.class_counts or counts.train
-                stage = self._predict(self._train(cell, info, step, problem))
+                train = functools.partial(self._train, cell, info, step, problem)
+                parts = (config.dataset, config.imbalance, config.model, config.recipe, None if self.share else config.method)
+                trained = self._once(train, *map(id, parts), step.by.text, step.own_loss, step.class_counts, cell.seed)
+                stage = self._once(functools.partial(self._predict, trained), id(trained))
             else:
-                assert stage is not None, "the first step of a method must train"
-                stage = self._adjust(stage, step)
+                next_ = functools.partial(self._next, stage, step, problem, config.recipe)
+                stage = self._once(next_, id(stage), type(step), step.by.text)
         assert stage is not None, f"method '{config.method.name}' has no steps"
         return CellStages(cell, stage, info.fingerprint, counts.class_names, counts.train, sampled)
 
@@ -126,6 +165,12 @@ class StageBuilder:
         if key not in self._counts:
             self._counts[key] = planned_counts(dataset, info, imbalance, cell.seed)
         return self._counts[key]
+
+    def _once(self, make: Callable[[], Stage], *asked: Any) -> Stage:
+        """The stage made before for the same question, else a new one. Objects are told apart by their ids: cells keep them alive."""
+        if asked not in self._made:
+            self._made[asked] = make()
+        return self._made[asked]
 
     def _train(self, cell: Cell, info: DatasetInfo, step: Train, problem: Problem) -> Stage:
         config = cell.config
@@ -138,18 +183,49 @@ class StageBuilder:
             "steps": config.recipe.num_steps(sum(sampled)),
             "sampled": step.class_counts,
         }
+        named, named_science, code = self._named(config, step)
+        full, science = {**numbers, **named}, {**numbers, **named_science}
+        full["image_shape"], full["test_counts"] = info.shape, info.test_counts  # for prices; the fingerprint stands for them in identity
+        return self._one(Stage("train", full, science, code, step.by.name))
+
+    def _named(self, config: Configuration, step: Train) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, str]]:
+        """The parts of a training as JSON, in full and without places, and their code keys: once for all seeds."""
         named = {"dataset": config.dataset, "imbalance": config.imbalance, "model": config.model, "recipe": config.recipe}
         named["loss"] = step.by if step.own_loss else None
-        parts = (config.dataset, config.imbalance, config.model, step.by, config.recipe.optimizer, config.recipe.schedule)
-        code = {name: key for part in parts for name, key in part.code.items()}
-        full, science = ({**numbers, **{name: plain(part, identity=drop) for name, part in named.items()}} for drop in (False, True))
-        return self._one(Stage("train", full, science, code, step.by.name))
+        if not self.share:
+            named["unshared"] = config.method
+        asked = (
+            *map(id, (config.dataset, config.imbalance, config.model, config.recipe, named.get("unshared"))),
+            step.by.text,
+            step.own_loss,
+        )
+        if asked not in self._parts:
+            recipe = config.recipe
+            given = (recipe.optimizer, recipe.schedule, recipe.preprocess, recipe.augment)
+            parts: tuple[Plugin | None, ...] = (config.dataset, config.imbalance, config.model, step.by, *given)
+            code = {name: key for part in parts if part is not None for name, key in part.code.items()}
+            full, science = ({name: plain(part, identity=drop) for name, part in named.items()} for drop in (False, True))
+            self._parts[asked] = full, science, code
+        return self._parts[asked]
 
     def _predict(self, trained: Stage) -> Stage:
         return self._one(Stage("predict", {}, {}, {}, trained.owner, trained))
 
-    def _adjust(self, stage: Stage, step: Adjust) -> Stage:
+    def _next(self, stage: Stage | None, step: Step, problem: Problem, recipe: Recipe) -> Stage:
+        """A step that works on the result of those before it."""
+        assert stage is not None, "the first step of a method must train"
         own = {name: key for name, key in step.by.code.items() if name == f"methods:{step.by.name}"}
+        if isinstance(step, Finetune):
+            if stage.op != "predict":
+                raise InvalidValue(
+                    f"{step.by.name} fine-tunes a network that has just been trained; '{stage.owner}' does more: not supported."
+                )
+            config: Mapping[str, Any] = {"lr_factor": step.lr_factor, "steps": recipe.num_steps(sum(problem.class_counts))}
+            if step.frozen_dropout:
+                return self._one(Stage("finetune-through", config, config, own, step.by.name, stage.parent))
+            features = self._one(Stage("features", {}, {}, {}, step.by.name, stage.parent))
+            return self._one(Stage("finetune", config, config, own, step.by.name, features))
+        assert isinstance(step, Adjust), step
         offset = {"offset": step.offset}
         return self._one(Stage("adjust", offset, offset, own, step.by.name, stage))
 
@@ -160,6 +236,14 @@ class StageBuilder:
 def problem_of(recipe: Recipe, class_counts: tuple[int, ...], class_names: tuple[str, ...], shape: tuple[int, int, int]) -> Problem:
     """What a method is told, alike when it plans and when it makes its loss: the budget is that of the set before its own sampling."""
     return Problem(class_counts, class_names, shape, recipe.num_steps(sum(class_counts)), recipe.batch, recipe.label_smoothing)
+
+
+def _check_in_memory(dataset: Dataset) -> None:
+    if dataset.is_streamed:
+        raise InvalidValue(
+            f"'preprocess' works on all images at once, and data set '{dataset.name}' never holds them: leave it out, or choose a data set "
+            "in memory (image-folder for a folder)."
+        )
 
 
 def _words(cell: Cell) -> str:

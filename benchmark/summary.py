@@ -1,6 +1,7 @@
 """Statistics over a suite's cells: means with intervals, paired differences to the baseline, the best per condition, coverage.
 
-Every interval is a two-sided 95 % Student t interval of a mean over seeds, unadjusted for the number of comparisons.
+Every interval is a two-sided 95 % interval of a mean over seeds, unadjusted for the number of comparisons: Student's t below 20 seeds,
+a BCa bootstrap from there on (benchmark.means). Who is best is said by paired t tests, corrected (Holm) within a condition.
 """
 
 from __future__ import annotations
@@ -11,43 +12,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-from scipy.special import stdtrit
-
+from benchmark.exact import ExactTest, exact_test
+from benchmark.inference import ALPHA, above, effect_size, holm
 from benchmark.labels import ROW, label
-from benchmark.records import CellResult, SuiteResults
+from benchmark.means import CONFIDENCE as CONFIDENCE
+from benchmark.means import Mean as Mean
+from benchmark.means import differences as differences
+from benchmark.means import interval_mean as interval_mean
+from benchmark.means import mean_of as mean_of
+from benchmark.means import paired_difference as paired_difference
+from benchmark.means import student as student
+from benchmark.records import PROFILE, CellResult, SuiteResults
+from benchmark.selection import chosen
 
-CONFIDENCE = 0.95
-Standing = Literal["best", "tied", ""]
-"""`tied`: the interval of the paired difference to the best contains 0, so that the two cannot be told apart."""
-
-
-@dataclass(frozen=True)
-class Mean:
-    """Mean of the finite ones among some values, and how sure it is."""
-
-    mean: float
-    """NaN where there is no finite value."""
-    sd: float
-    """Sample standard deviation (n - 1); NaN below two values."""
-    num: int
-    half_width: float
-    """Of the interval; NaN below two values."""
-    num_undefined: int = 0
-    """Values left out because they are NaN or infinite."""
-
-    @property
-    def low(self) -> float:
-        return self.mean - self.half_width
-
-    @property
-    def high(self) -> float:
-        return self.mean + self.half_width
-
-    @property
-    def excludes_zero(self) -> bool:
-        """True where the interval exists and does not contain 0."""
-        return self.num > 1 and (self.low > 0 or self.high < 0)
+Standing = Literal["best", "leads", "tied", ""]
+"""`best`: the best mean, significantly ahead of all others; `leads`: the best mean, not told apart from some; `tied`: one of those."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +48,19 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A paired difference put to the test."""
+
+    p: float
+    """Student's paired t, two-sided; where all pairs are equal and not 0, a sign test."""
+    p_holm: float
+    """Adjusted for the methods of the condition that differ from the baseline."""
+    exact: ExactTest | None
+    effect: float
+    """Hedges' g of the pairs; NaN without spread."""
+
+
+@dataclass(frozen=True)
 class Score:
     """A method under one condition by one metric."""
 
@@ -76,6 +68,8 @@ class Score:
     difference: Mean | None
     """To the baseline over the seeds that both have; None for the baseline itself and where there is none."""
     standing: Standing = ""
+    test: Comparison | None = None
+    """Of the difference."""
 
 
 @dataclass(frozen=True)
@@ -112,32 +106,13 @@ class Summary:
 
     def best(self, condition: str, metric: str) -> list[Entry]:
         """The entry with the best mean; several where they tie exactly, none where nothing was measured."""
-        return [entry for entry in self.entries[condition].values() if entry.scores[metric].standing == "best"]
-
-
-def mean_of(values: Iterable[float]) -> Mean:
-    """Mean, deviation and half-width of the t interval; NaN and infinite values are left out and counted."""
-    given = np.fromiter(values, dtype=np.float64)
-    finite = given[np.isfinite(given)]
-    undefined = len(given) - len(finite)
-    if len(finite) == 0:
-        return Mean(math.nan, math.nan, 0, math.nan, undefined)
-    if len(finite) == 1:
-        return Mean(float(finite[0]), math.nan, 1, math.nan, undefined)
-    if np.all(finite == finite[0]):  # exact: the sum of equal floats is not always their multiple
-        return Mean(float(finite[0]), 0.0, len(finite), 0.0, undefined)
-    sd = float(finite.std(ddof=1))
-    quantile = float(stdtrit(len(finite) - 1, (1 + CONFIDENCE) / 2))
-    return Mean(float(finite.mean()), sd, len(finite), quantile * sd / math.sqrt(len(finite)), undefined)
-
-
-def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -> Mean:
-    """Mean of first - second over the seeds that both have; pairs with a NaN are left out and counted."""
-    return mean_of(first[seed] - second[seed] for seed in sorted(first.keys() & second.keys()))
+        return [entry for entry in self.entries[condition].values() if entry.scores[metric].standing in ("best", "leads")]
 
 
 def values_by_seed(cells: Iterable[CellResult], metric: str) -> dict[int, float]:
-    """The metric of every finished cell that has it."""
+    """The metric, or the figure of the profile, of every finished cell that has it."""
+    if metric.startswith(PROFILE):
+        return {cell.seed: cell.value(metric) for cell in cells if cell.status == "ok" and not math.isnan(cell.value(metric))}
     return {cell.seed: cell.metrics[metric] for cell in cells if cell.status == "ok" and metric in cell.metrics}
 
 
@@ -155,8 +130,14 @@ def reason_kind(cell: CellResult) -> str:
     return f"{cell.status}: {reason or 'no reason given'}"
 
 
-def summarize(results: SuiteResults) -> Summary:
-    """Group the cells into conditions and rows and compute every statistic once."""
+def summarize(results: SuiteResults, *, tested: bool = True) -> Summary:
+    """Group the cells into conditions and rows and compute every statistic once.
+
+    Not `tested`: means and differences alone, without standings and p-values. A table on the terminal shows none of them, and SciPy, which
+    they need, takes a quarter of the time of a command that finds nothing to do.
+    """
+    planned = results.cells
+    results = chosen(results)
     labels = label(results.cells)
     groups: dict[str, dict[str, list[CellResult]]] = defaultdict(lambda: defaultdict(list))
     for cell in results.cells:
@@ -169,9 +150,10 @@ def summarize(results: SuiteResults) -> Summary:
         data={labels.condition[key]: labels.data[key] for key in labels.condition},
         rows=rows,
         entries={
-            name: _entries(name, {row: found[row] for row in rows if row in found}, baseline, metrics) for name, found in groups.items()
+            name: _entries(name, {row: found[row] for row in rows if row in found}, baseline, metrics, tested=tested)
+            for name, found in groups.items()
         },
-        coverage=coverage_of(results.cells),
+        coverage=coverage_of(planned),
         baseline=baseline,
     )
 
@@ -185,31 +167,57 @@ def _baseline(results: SuiteResults, rows: Mapping[str, str]) -> str | None:
 
 
 def _entries(
-    condition: str, cells: Mapping[str, Sequence[CellResult]], baseline: str | None, metrics: Mapping[str, bool]
+    condition: str, cells: Mapping[str, Sequence[CellResult]], baseline: str | None, metrics: Mapping[str, bool], *, tested: bool
 ) -> dict[str, Entry]:
     scores: dict[str, dict[str, Score]] = {row: {} for row in cells}
     for metric, higher_is_better in metrics.items():
         values = {row: values_by_seed(found, metric) for row, found in cells.items()}
-        for row, score in _scores(values, baseline, higher_is_better=higher_is_better).items():
+        for row, score in _scores(values, baseline, higher_is_better=higher_is_better, tested=tested).items():
             scores[row][metric] = score
     return {row: Entry(condition, row, tuple(found), coverage_of(found), scores[row], _parts(found)) for row, found in cells.items()}
 
 
-def _scores(values: Mapping[str, Mapping[int, float]], baseline: str | None, *, higher_is_better: bool) -> dict[str, Score]:
-    means = {row: mean_of(found.values()) for row, found in values.items()}
-    sign = 1 if higher_is_better else -1
-    measured = [row for row in means if means[row].num]
-    best = max(measured, key=lambda row: sign * means[row].mean, default=None)
+def _scores(values: Mapping[str, Mapping[int, float]], baseline: str | None, *, higher_is_better: bool, tested: bool) -> dict[str, Score]:
+    means = {row: interval_mean(found.values()) for row, found in values.items()}
+    standings = _standings(values, means, 1 if higher_is_better else -1) if tested else {}
+    against = values[baseline] if baseline is not None and baseline in values else None
+    others = [row for row in values if row != baseline] if against is not None else []
+    changes = {row: differences(values[row], against or {}) for row in others}
+    tests = compare(changes) if tested else {}
     found = {}
     for row, mean in means.items():
-        is_best = best is not None and mean.mean == means[best].mean  # several where they tie exactly; False for NaN
-        standing: Standing = "best" if is_best else ""
-        if best is not None and not is_best and mean.num:
-            gap = paired_difference(values[row], values[best])
-            standing = "tied" if gap.num > 1 and not gap.excludes_zero else ""
-        compared = baseline in values and row != baseline
-        found[row] = Score(mean, paired_difference(values[row], values[baseline or ""]) if compared else None, standing)
+        change = interval_mean(changes[row]) if row in changes else None
+        found[row] = Score(mean, change, standings.get(row, ""), tests.get(row))
     return found
+
+
+def compare(changes: Mapping[str, Sequence[float]], *, exact: bool = True) -> dict[str, Comparison]:
+    """Tests of paired differences, one family. Rows that rest on the same outputs (equal at every seed) are one comparison, not two."""
+    found: dict[str, Comparison] = {}
+    groups: dict[tuple[float, ...], list[str]] = defaultdict(list)
+    for row, change in changes.items():
+        groups[tuple(change)].append(row)
+    means = {change: mean_of(change) for change in groups}
+    family = [change for change, mean in means.items() if mean.num > 1 and not (mean.mean == 0 and mean.sd == 0)]
+    raw = [above(means[change], 0.0).two_sided for change in family]
+    for change, p, adjusted in zip(family, raw, holm(raw), strict=True):
+        made = Comparison(p, adjusted, exact_test(change) if exact else None, effect_size(means[change]))
+        found |= dict.fromkeys(groups[change], made)
+    return found
+
+
+def _standings(values: Mapping[str, Mapping[int, float]], means: Mapping[str, Mean], sign: int) -> dict[str, Standing]:
+    """Who has the best mean, whom it is not told apart from, and whether it is ahead of all others."""
+    measured = [row for row in means if means[row].num]
+    best = max(measured, key=lambda row: sign * means[row].mean, default=None)
+    if best is None:
+        return dict.fromkeys(means, "")
+    top = [row for row in measured if means[row].mean == means[best].mean]  # several where they tie exactly
+    gaps = {row: differences(values[row], values[best]) for row in measured if row not in top}
+    tests = compare(gaps, exact=False)
+    behind = {row for row, test in tests.items() if test.p_holm <= ALPHA}
+    lead: Standing = "best" if gaps and behind == gaps.keys() else "leads"
+    return {row: lead if row in top else "tied" if row in gaps and row not in behind else "" for row in means}
 
 
 def _parts(cells: Sequence[CellResult]) -> dict[str, Mean]:

@@ -1,145 +1,92 @@
-"""The page: what stands on it, in the order a reader needs, rendered with every text escaped."""
+"""The page: sections rendered as HTML with every text escaped; styles, scripts and the numbers of the figures are part of it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from benchmark.answer import Winner, answer, rests_on, winners
-from benchmark.labels import label
-from benchmark.records import CellResult, SuiteResults
-from benchmark.summary import Summary
-from reports.drawing import Drawing
-from reports.table import Table
+from benchmark.answer import answer
+from reports import claims
+from reports.charts import DARK_PALETTE, DASHES, MARKERS, PALETTE, Chart
+from reports.drawing import Picture
+from reports.provenance import when
+from reports.section import Report, Section
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_ROWS = 500
 """Longest table on the page; the files hold all of it."""
-MAX_FAILURES = 200
+KINDS = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX"}
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A cell that failed or was blocked, with what a person needs to find out why."""
+class Head:
+    """What stands above the sections."""
 
-    name: str
-    key: str
-    status: str
-    reason: str
-    log_tail: str
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A line of provenance: one value, or several with how many cells each is of."""
-
-    name: str
-    values: tuple[str, ...]
-
-    @property
-    def several(self) -> bool:
-        return len(self.values) > 1
+    suite: str
+    title: str
+    sentences: tuple[str, ...]
+    when: str = ""
 
 
 @dataclass(frozen=True)
 class Page:
     """Everything that the template reads."""
 
-    results: SuiteResults
-    summary: Summary
-    answer: tuple[str, ...]
-    winners: Sequence[Winner]
-    rests_on: str
-    tables: Mapping[str, Table]
-    figures: Mapping[str, Drawing]
-    failures: Sequence[Failure]
-    num_failures: int
-    context: Sequence[Fact]
-    fingerprints: Sequence[Fact]
-    code: Sequence[Fact]
-    when: str
+    head: Head
+    sections: Sequence[Section]
+    pictures: Mapping[str, Picture]
+    files: Mapping[str, Sequence[str]]
+    """The endings of the files that each table has."""
+    charts: Markup
+    """The numbers of all charts, once, as JSON; empty where nothing is to be interactive."""
+    signs: Mapping[str, str]
+    """What stands before a verdict, by the mark of its cell."""
+    whole: Sequence[str]
+    """Files that hold the whole report in another format."""
     max_rows: int = MAX_ROWS
 
+    def links(self, table: str) -> list[tuple[str, str]]:
+        """Words and places of a table's files."""
+        return [(KINDS[ending], f"tables/{table}.{ending}") for ending in self.files.get(table, ())]
 
-def render(results: SuiteResults, summary: Summary, *, tables: Mapping[str, Table], drawings: Sequence[Drawing]) -> str:
-    """The whole page as HTML; styles and script are part of it, figures are beside it in `figures/`."""
-    failures = _failures(results)
-    done = [cell for cell in results.cells if cell.status == "ok"]
+
+def head_of(report: Report) -> Head:
+    """The suite's question and its answer."""
+    results = report.results
+    return Head(results.name, results.question or results.name, answer(results, report.summary), when(results.cells))
+
+
+def render(
+    head: Head, sections: Sequence[Section], pictures: Mapping[str, Picture], files: Mapping[str, Sequence[str]],
+    *, interactive: bool = True, whole: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """The whole page as HTML; figures are beside it in `figures/`, Plotly in `plotly.min.js`."""
     page = Page(
-        results=results,
-        summary=summary,
-        answer=answer(results, summary),
-        winners=winners(results, summary),
-        rests_on=rests_on(summary.coverage),
-        tables=tables,
-        figures={drawing.name: drawing for drawing in drawings},
-        failures=failures[:MAX_FAILURES],
-        num_failures=len(failures),
-        context=_facts(flat(cell.context) for cell in done),
-        fingerprints=_facts(_fingerprints(cell) for cell in done),
-        code=_facts(dict(cell.code) for cell in done),
-        when=_when(done),
+        head=head,
+        sections=sections,
+        pictures=pictures,
+        files=files,
+        charts=_charts(sections) if interactive else Markup(""),
+        signs={claims.mark(verdict): sign for verdict, sign in claims.VERDICTS.items()},
+        whole=whole,
     )
     loader = FileSystemLoader(TEMPLATES)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template("page.html").render(page=page)
 
 
-def _failures(results: SuiteResults) -> list[Failure]:
-    labels = label(results.cells)
-    return [
-        Failure(
-            name=f"{labels.row[cell.config_key]} under {labels.condition[cell.config_key]}, seed {cell.seed}",
-            key=cell.key,
-            status=cell.status,
-            reason=cell.reason or "no reason given",
-            log_tail=cell.log_tail,
-        )
-        for cell in results.cells
-        if cell.status in ("failed", "blocked")
-    ]
-
-
-def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Dotted keys and texts of a JSON document."""
-    found: dict[str, str] = {}
-    for key, value in document.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return found
-
-
-def _fingerprints(cell: CellResult) -> dict[str, str]:
-    """The digests of the data that a cell rests on, wherever in its resolved form they stand."""
-    dataset = cell.attributes.get("dataset", "data")
-    found = [value for key, value in flat(cell.resolved).items() if key.rpartition(".")[2] == "fingerprint"]
-    return {str(dataset): ", ".join(dict.fromkeys(found))} if found else {}
-
-
-def _facts(found: Iterable[Mapping[str, str]]) -> list[Fact]:
-    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for item in found:
-        for key, value in item.items():
-            counts[key][value] += 1
-    return [
-        Fact(key, tuple(values) if len(values) == 1 else tuple(f"{value} ({num} cells)" for value, num in values.items()))
-        for key, values in counts.items()
-    ]
-
-
-def _when(cells: Sequence[CellResult]) -> str:
-    """The span in which the cells were computed, from their own clocks: no date of writing, so that pages compare."""
-    started = [cell.started for cell in cells if cell.started]
-    ended = [cell.ended for cell in cells if cell.ended]
-    if not started or not ended:
-        return ""
-    first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (min(started), max(ended)))
-    return f"{first} to {last} UTC"
+def _charts(sections: Sequence[Section]) -> Markup:
+    """JSON that no text can leave: `<` and `&` are written as escapes, which JSON reads as the same characters."""
+    drawings = [drawing for section in sections for drawing in section.drawings]
+    charts = {drawing.name: drawing.picture.document() for drawing in drawings if isinstance(drawing.picture, Chart)}
+    if not charts:
+        return Markup("")
+    looks: dict[str, Any] = {"light": PALETTE, "dark": DARK_PALETTE, "markers": MARKERS, "dashes": DASHES}
+    text = json.dumps({"looks": looks, "charts": charts}, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026").replace(">", "\\u003e"))

@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import UserError
 from benchmark.records import SuiteResults
 from benchmark.summary import summarize
-from reports.drawing import style, svg_and_png
-from reports.figures import build_figures
-from reports.page import render
-from reports.table import csv_text, latex_text, markdown_text
-from reports.tables import build_tables
+from reports.charts import Chart
+from reports.documents import latex, markdown
+from reports.drawing import Picture, draw
+from reports.page import Head, head_of, render
+from reports.parts import sections
+from reports.section import Report, Section
+from reports.table import Table, csv_text, latex_text, markdown_text
 
 PAGE = "index.html"
 MARK = '<meta name="generator" content="skewbench report">'
 """Stands in every page that we write, so that a folder of ours is known from a user's."""
 STAMP = ".made-of"
-"""The command line's note beside a finished report."""
+"""A note beside a finished report: what it was made of."""
+PLOTLY = "plotly.min.js"
+DOCUMENTS = {"md": "report.md", "tex": "report.tex"}
 _BEGUN = f'<!DOCTYPE html><html lang="en"><head>{MARK}<title>Unfinished</title></head><body>This report is being written.</body></html>'
-OWN = {"tables": (".csv", ".md", ".tex"), "figures": (".svg", ".png")}
+OWN = {"tables": (".csv", ".md", ".tex"), "figures": (".svg", ".png", ".pdf")}
 """The subfolders that belong to the report and what it writes there; nothing else in the folder is touched."""
+MAX_TYPESET_ROWS = 1000
+"""Longer tables are CSV only: nobody pastes them."""
 
 
-def write_report(results: SuiteResults, folder: Path) -> Path:
-    """Write `index.html`, `tables/` and `figures/` into the folder, replacing an older report; return the page's path.
+@dataclass(frozen=True)
+class Formats:
+    """What a report consists of."""
+
+    page: bool = True
+    tables: tuple[str, ...] = ("csv", "md", "tex")
+    """Endings; with `md` and `tex` the whole report is written as one file too."""
+    figures: tuple[str, ...] = ("svg",)
+    """Endings: svg, png, pdf."""
+
+
+def write_report(results: SuiteResults, folder: Path, formats: Formats | None = None) -> Path:
+    """Write page, tables and figures into the folder, replacing an older report; return the path of what is to be read first.
 
     Raises UserError for a folder that holds something else than a report.
     """
     check_is_ours(folder)
-    files = build_files(results)
+    files = build_files(results, formats)
+    put_files(files, folder)
+    return folder / next(name for name in (PAGE, *DOCUMENTS.values(), "tables") if name in files or name == "tables")
+
+
+def put_files(files: Mapping[str, bytes], folder: Path) -> None:
+    """Put a report's files (by path, the page last) into a folder of ours, so that a kill at any moment leaves a readable one."""
+    check_is_ours(folder)
     for name in ("", *OWN):
         (folder / name).mkdir(parents=True, exist_ok=True)
     if not (folder / PAGE).exists():
@@ -46,7 +72,6 @@ def write_report(results: SuiteResults, folder: Path) -> Path:
     finally:
         shutil.rmtree(waiting)
     _remove_stale(folder, set(files))
-    return folder / PAGE
 
 
 def check_is_ours(folder: Path) -> None:
@@ -71,19 +96,55 @@ def _is_our_page(page: Path) -> bool:
         return MARK.encode() in file.read(2000)
 
 
-def build_files(results: SuiteResults) -> dict[str, bytes]:
+def build_files(results: SuiteResults, formats: Formats | None = None) -> dict[str, bytes]:
     """Every file by its path in the folder, the page last. The same results give the same bytes."""
-    summary = summarize(results)
-    tables = build_tables(results, summary)
-    files: dict[str, bytes] = {}
-    for table in tables.values():
-        texts = {"csv": csv_text(table), "md": markdown_text(table), "tex": latex_text(table)}
-        files |= {f"tables/{table.name}.{ending}": _encoded(text) for ending, text in texts.items()}
-    with style():
-        drawings = build_figures(results, summary)
-        for drawing in drawings:
-            files |= {f"figures/{drawing.name}.{ending}": data for ending, data in svg_and_png(drawing.figure).items()}
-    return files | {PAGE: _encoded(render(results, summary, tables=tables, drawings=drawings))}
+    formats = formats or Formats()
+    report = Report(results, summarize(results))
+    made = sections(report)
+    pictures = _pictures(made, formats)
+    documents = {DOCUMENTS[e]: _encoded(_document(e, report, made, pictures)) for e in formats.tables if e in DOCUMENTS}
+    return page_files(head_of(report), made, formats, pictures, documents)
+
+
+def page_files(
+    head: Head, made: Sequence[Section], formats: Formats, pictures: Mapping[str, Picture] | None = None,
+    documents: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:  # fmt: skip
+    """Tables, pictures, `documents` (the whole in other formats) and, if wanted, the page of some sections."""
+    pictures = _pictures(made, formats) if pictures is None else pictures
+    texts = {table.name: _texts(table, formats.tables) for section in made for table in section.tables}
+    files = {f"tables/{name}.{ending}": _encoded(text) for name, found in texts.items() for ending, text in found.items()}
+    files |= {f"figures/{name}.{ending}": data for name, picture in pictures.items() for ending, data in picture.files.items()}
+    files |= documents or {}
+    if not formats.page:
+        return files
+    plotly = _plotly() if any(isinstance(d.picture, Chart) for section in made for d in section.drawings) else {}
+    endings = {name: list(found) for name, found in texts.items()}
+    page = render(head, made, pictures, endings, interactive=bool(plotly), whole=list(documents or {}))
+    return files | plotly | {PAGE: _encoded(page)}
+
+
+def _texts(table: Table, endings: Sequence[str]) -> dict[str, str]:
+    writers = {"csv": csv_text, "md": markdown_text, "tex": latex_text}
+    return {ending: writers[ending](table) for ending in endings if ending == "csv" or table.count <= MAX_TYPESET_ROWS}
+
+
+def _pictures(made: Sequence[Section], formats: Formats) -> dict[str, Picture]:
+    """Pictures are for the documents that show them."""
+    wanted = formats.figures if formats.page or set(formats.tables) & set(DOCUMENTS) else ()
+    return {drawing.name: draw(drawing, wanted) for section in made for drawing in section.drawings} if wanted else {}
+
+
+def _document(ending: str, report: Report, made: Sequence[Section], pictures: Mapping[str, Picture]) -> str:
+    return markdown(report, made) if ending == "md" else latex(report, made, pictures)
+
+
+def _plotly() -> dict[str, bytes]:
+    """The library as it is installed; without it the static pictures stand alone."""
+    found = importlib.util.find_spec("plotly")
+    roots = (found.submodule_search_locations if found else None) or []
+    places = [place for root in roots if (place := Path(root, "package_data", PLOTLY)).is_file()]
+    return {PLOTLY: places[0].read_bytes()} if places else {}
 
 
 def _encoded(text: str) -> bytes:
@@ -99,7 +160,12 @@ def _replace(files: Mapping[str, bytes], folder: Path, waiting: Path) -> None:
 
 
 def _remove_stale(folder: Path, current: set[str]) -> None:
-    """Remove the figures and tables that the new report no longer has."""
+    """Remove the files that an earlier report had and this one has not."""
+    if PAGE not in current:
+        (folder / STAMP).touch()  # still known as ours
+    for name in (PAGE, PLOTLY, *DOCUMENTS.values()):
+        if name not in current:
+            (folder / name).unlink(missing_ok=True)
     for part, endings in OWN.items():
         for file in (folder / part).iterdir():
             if file.suffix in endings and f"{part}/{file.name}" not in current:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -22,6 +23,7 @@ from benchmark.cli.browse import tracker_place
 from benchmark.cli.console import print_json
 from benchmark.cli.session import Choice
 
+ROOT = Path(__file__).parent.parent
 SUITE = """
 suite: tiny
 question: Does anything help?
@@ -43,6 +45,23 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("tiny.yaml").write_text(SUITE)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The store of the suite as it stands, run once for all that look at one."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.yaml").write_text(SUITE)
+    command = [sys.executable, "-m", "benchmark", "run", "tiny.yaml", "--no-tracker", "--no-report"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return folder / "skewbench-results"
+
+
+@pytest.fixture
+def done(place, finished):
+    """The place with the suite's results in it."""
+    shutil.copytree(finished, place / "skewbench-results")
+    return place
 
 
 def skewbench(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -90,7 +109,7 @@ def test_a_failed_cell_gives_exit_code_1_and_can_be_tried_again(place, capsys):
     assert (code, "only as: not-finite" in err) == (2, True)
 
 
-def test_a_retry_where_nothing_has_failed_is_no_mistake(place, capsys):
+def test_a_retry_where_nothing_has_failed_is_no_mistake(done, capsys):
     code, _, err = skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", "--retry", "failed:not-finite", capsys=capsys)
     assert (code, "tiny: 0 failures to try again" in err) == (0, True)
 
@@ -117,8 +136,7 @@ def test_wrong_input_gives_exit_code_2_and_says_what_to_do(place, capsys, argume
     assert "Traceback" not in err
 
 
-def test_explain_names_the_field_that_differs(place, capsys):
-    skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
+def test_explain_names_the_field_that_differs(done, capsys):
     longer = ("tiny.yaml", "--set", "recipe.iterations=6")
     _, out, _ = skewbench("plan", *longer, "--json", capsys=capsys)
     cell = json.loads(out)["cells"][0]["cell"]
@@ -128,9 +146,8 @@ def test_explain_names_the_field_that_differs(place, capsys):
     assert "recipe.iterations: recorded 5, now 6" in out
 
 
-def test_another_spelling_of_the_same_suite_runs_nothing(place, capsys):
+def test_another_spelling_of_the_same_suite_runs_nothing(done, capsys):
     """Keys in another order, defaults spelled out, numbers written otherwise, a comment."""
-    skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
     Path("tiny.yaml").write_text("""# the same again
 metrics: [auc, accuracy, recall.per_class, groups]
 recipe: {batch: 16.0, iterations: 5, schedule: {constant: {}}, optimizer: {sgd: {nesterov: false, lr: 1e-2}}, l1: 0}
@@ -189,9 +206,9 @@ def test_a_report_of_nothing_says_so(place, capsys):
     assert "Nothing of this selection has run yet" in Path(out.strip()).read_text()
 
 
-def test_a_report_on_a_part_is_not_taken_for_the_whole(place, capsys):
+def test_a_report_on_a_part_is_not_taken_for_the_whole(done, capsys):
     skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
-    page = place / "skewbench-results/reports/tiny/index.html"
+    page = done / "skewbench-results/reports/tiny/index.html"
     whole, written = page.read_text(), page.stat().st_mtime_ns
     skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
     assert page.stat().st_mtime_ns == written  # nothing has changed: not written again
@@ -201,9 +218,9 @@ def test_a_report_on_a_part_is_not_taken_for_the_whole(place, capsys):
     assert page.read_text() == whole
 
 
-def test_a_report_by_another_version_is_written_anew(place, capsys, monkeypatch):
+def test_a_report_by_another_version_is_written_anew(done, capsys, monkeypatch):
     skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
-    page = place / "skewbench-results/reports/tiny/index.html"
+    page = done / "skewbench-results/reports/tiny/index.html"
     written = page.stat().st_mtime_ns
     monkeypatch.setattr("benchmark.__version__", "0.0.1")
     skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
@@ -248,9 +265,8 @@ def test_a_store_is_named_wherever_it_would_not_be_meant(monkeypatch):
     assert choice("skewbench-results").command("run") == "skewbench run tiny"
 
 
-def test_a_finished_suite_shows_its_results_though_the_tracker_is_in_trouble(place, capsys):
-    skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
-    with closing(sqlite3.connect(place / "skewbench-results/tracker.db")) as connection:
+def test_a_finished_suite_shows_its_results_though_the_tracker_is_in_trouble(done, capsys):
+    with closing(sqlite3.connect(done / "skewbench-results/tracker.db")) as connection:
         connection.execute("CREATE TABLE mirrored (something_else TEXT)")
     code, out, err = skewbench("run", "tiny.yaml", "--no-report", capsys=capsys)
     assert (code, "±" in out, "warning" in err) == (0, True, True)
@@ -258,10 +274,11 @@ def test_a_finished_suite_shows_its_results_though_the_tracker_is_in_trouble(pla
 
 def test_the_follower_rests_ten_times_as_long_as_it_works():
     program = (
-        "import time; from itertools import count; from types import SimpleNamespace as some; from benchmark.cli import browse\n"
-        "browse.FOLLOW_SECONDS = 0.05; browse._sync = lambda session: (time.sleep(0.2), print('synced'))\n"
+        "import time; from itertools import count; from types import SimpleNamespace as some; from benchmark.cli import following\n"
+        "following.FOLLOW_SECONDS = 0.05; following._Curves = lambda _: some(prepare=list, write=list, close=list)\n"
+        "sync = lambda session: (time.sleep(0.2), print('synced', flush=True))\n"
         "numbers = count(1); ledger = some(seq=lambda name: next(numbers))\n"
-        "browse._follow(some(ledger=ledger, suite=some(name='tiny')))"
+        "following.follow(some(ledger=ledger, suite=some(name='tiny')), sync)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -276,7 +293,18 @@ def test_the_follower_rests_ten_times_as_long_as_it_works():
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so_and_goes_on_later(place, capsys, number):
-    command = [sys.executable, "-m", "benchmark", "run", "tiny.yaml", "--no-tracker", "--set", "recipe.iterations=100000"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmark",
+        "run",
+        "tiny.yaml",
+        "--no-tracker",
+        "--exec",
+        "fixed",
+        "--set",
+        "recipe.iterations=100000",
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=place, env=dict(os.environ)) as process:
         assert process.stderr is not None
         assert "trainings to do" in process.stderr.readline()
@@ -291,26 +319,26 @@ def test_an_interrupted_run_says_so_and_goes_on_later(place, capsys, number):
 
 
 @pytest.mark.slow
-def test_a_finished_suite_is_reissued_in_under_three_seconds_of_work(place, capsys):
+def test_a_finished_suite_is_reissued_in_under_three_seconds_of_work(done, capsys):
     """Not a timing: what costs time is importing torch, MLflow or matplotlib, and none of them may be imported."""
     skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
     script = "import sys; from benchmark.cli import main\ntry: main(['run', 'tiny.yaml', '--no-tracker'])\nfinally: print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=place, check=True)
-    assert not {"torch", "mlflow", "matplotlib", "sklearn", "pandas"} & set(done.stdout.split())
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=done, check=True)
+    assert not {"torch", "mlflow", "matplotlib", "sklearn", "pandas", "scipy.special", "optuna"} & set(done.stdout.split())
 
 
-def test_a_part_of_a_suite_has_a_report_of_its_own(place, capsys):
+def test_a_part_of_a_suite_has_a_report_of_its_own(done, capsys):
     skewbench("run", "tiny.yaml", "--no-tracker", capsys=capsys)
-    whole = place / "skewbench-results/reports/tiny/index.html"
+    whole = done / "skewbench-results/reports/tiny/index.html"
     before = whole.read_bytes()
     code, out, _ = skewbench("run", "tiny.yaml", "--no-tracker", "--only", "method=none", capsys=capsys)
     assert code == 0
     (part,) = whole.parent.parent.glob("tiny+*/index.html")
-    assert str(part.relative_to(place)) in out
+    assert str(part.relative_to(done)) in out
     assert whole.read_bytes() == before
 
 
-def test_a_narrow_terminal_drops_metrics_and_never_names(place, capsys, monkeypatch):
+def test_a_narrow_terminal_drops_metrics_and_never_names(done, capsys, monkeypatch):
     monkeypatch.setattr("benchmark.cli.console._width", lambda: 60)
     _, out, _ = skewbench("run", "tiny.yaml", "--no-tracker", "--no-report", capsys=capsys)
     assert "thresholding(none)" in out
@@ -318,3 +346,12 @@ def test_a_narrow_terminal_drops_metrics_and_never_names(place, capsys, monkeypa
     assert "recall" not in out
     _, out, _ = skewbench("list", "methods", capsys=capsys)
     assert "class-weights" in out
+
+
+def test_a_suite_with_claims_says_how_they_fared(place, capsys):
+    claim = "{id: A, says: it is so, metric: auc, compare: {a: {method: ros}, b: {method: none}}, expect: a > b}"
+    later = "{id: B, says: later, not_tested: needs a GPU}"
+    (place / "claims.yaml").write_text((place / "tiny.yaml").read_text() + f"claims:\n  - {claim}\n  - {later}\n")
+    code, out, _ = skewbench("run", "claims.yaml", "--no-tracker", "--no-report", capsys=capsys)
+    assert code == 0
+    assert "Claims:  1 inconclusive, 1 not tested" in out

@@ -22,6 +22,7 @@ from benchmark.methods import Adjust, Method, Train
 from benchmark.metrics import Metric
 from benchmark.models import Model
 from benchmark.optimizers import Optimizer
+from benchmark.preprocessings import Preprocessing
 from benchmark.records import DatasetInfo, Folders, Images, MetricValue, Predictions, Problem
 from benchmark.registry import KINDS, Plugin, parameter, plugin
 from benchmark.schedules import Schedule
@@ -59,7 +60,7 @@ def test_every_dataset_keeps_its_contract(name: str, tmp_path: Path) -> None:
     assert check(cls, folders, example=given) == []
 
 
-DATASET_EXAMPLES = {"image-folder": {"root": "images", "size": 8}}
+DATASET_EXAMPLES = {"image-folder": {"root": "images", "size": 8}, "image-stream": {"root": "images", "resize": 8, "crop": 6}}
 
 
 def _draw_images(root: Path) -> None:
@@ -342,7 +343,7 @@ def _steps(change: Callable[[Method, Problem], object]) -> type[Method]:
     [
         (lambda self, _: (), "at least one step, found ()"),
         (lambda self, _: [Train(by=self)], "steps must be a tuple"),
-        (lambda self, _: (Train(by=self), "adjust"), "every step must be a Train or an Adjust, found str"),
+        (lambda self, _: (Train(by=self), "adjust"), "every step must be a Train, an Adjust or a Finetune, found str"),
         (lambda self, p: (Adjust(by=self, offset=(0.0,) * p.num_classes),), "the first step must be a Train, found Adjust"),
         (lambda self, _: (Train(by=None),), "a step's `by` must be the method"),
         (lambda self, _: (Train(by=self, class_counts=(1, 2)),), "resampled counts must be 3 whole numbers of 0 or more, found (1, 2)"),
@@ -443,3 +444,46 @@ def test_absent_data_are_reported(tmp_path: Path) -> None:
     cls = made(Dataset, info=info, load=info)
 
     assert_reported(cls, "no such folder", folders=Folders(data=(), cache=tmp_path))
+
+
+def halved(images: Any) -> Any:
+    return images.float() / 2
+
+
+def shifting(_: Preprocessing, blocks: Any) -> Any:
+    shift = next(DRAWS)
+    return lambda images: halved(images) + shift
+
+
+def spread(_: Preprocessing, blocks: Any) -> Any:
+    """Over the deviation of each pixel, which is 0 where nothing changes."""
+    deviation = next(blocks()).float().std(dim=0)
+    return lambda images: halved(images) / deviation
+
+
+def always(transform: Callable[[Any], Any]) -> Callable[[Preprocessing, Any], Any]:
+    return lambda _, blocks: transform
+
+
+@pytest.mark.parametrize(
+    ("learn", "words"),
+    [
+        (always(lambda images: images.double()), "must give float32"),
+        (always(lambda images: halved(images).flatten(1)), "must give float32 [60, 3, 8, 8]"),
+        (always(lambda images: halved(images) / images.float().std(dim=(1, 2, 3), keepdim=True)), "not finite"),
+        (always(lambda images: halved(images.sub_(1))), "changes the images that it is given"),
+        (always(lambda images: halved(images) - halved(images).mean(dim=0)), "in other company"),
+        (shifting, "other values the second time"),
+        (spread, "all alike"),
+    ],
+)
+def test_a_preprocessing_that_is_wrong_is_reported(learn: Any, words: str) -> None:
+    assert_reported(made(Preprocessing, learn=learn), words)
+
+
+def test_a_preprocessing_that_refuses_everything_is_reported() -> None:
+    def refuse(_: Preprocessing, image_shape: tuple[int, int, int]) -> None:
+        raise InvalidValue("never")
+
+    assert_reported(made(Preprocessing, learn=always(halved), check=refuse), "refuses every image shape tried")
+    assert check(made(Preprocessing, learn=always(halved))) == []

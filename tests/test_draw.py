@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark import registry
-from benchmark.draw import draw, planned_counts, resample
+from benchmark.draw import draw, planned_counts, resample, training_rows
 from benchmark.errors import DataError, InvalidValue
 from benchmark.imbalances import Classes, Imbalance
 from benchmark.records import DatasetInfo, Images
@@ -155,3 +155,32 @@ def test_resampling_depends_on_its_parts():
     one, same, other = (resample(labels, (50, 50), part) for part in ("a", "a", "b"))
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("fraction", [5 / 6, 0.8333])
+def test_cifar10_split_anew_is_stratified(fraction):
+    """Three re-drawn splits of all 60,000 images (Buda et al. 2018, digest section 10, item 7): 5,000 and 1,000 of each class."""
+    labels = np.concatenate([np.repeat(np.arange(10), 5000), np.repeat(np.arange(10), 1000)]).astype(np.int64)
+    names = tuple("0123456789")
+    info = DatasetInfo("f", (3, 32, 32), names, (5000,) * 10, (1000,) * 10)
+    all_images = Images(np.zeros((60_000, 1, 1, 1), np.uint8), labels, 50_000, names)
+    data = registry.build("datasets", {"cifar10": {"train_fraction": fraction}})
+    splits = [draw(data, info, all_images, imbalance("none"), seed) for seed in range(3)]
+    for split in splits:
+        assert np.bincount(labels[split.train]).tolist() == [5000] * 10
+        assert np.bincount(labels[split.test]).tolist() == [1000] * 10
+        assert len({*split.train.tolist(), *split.test.tolist()}) == 60_000
+        assert (split.test < 50_000).sum() > 8000, "images of the official training part are tested on"
+    shared = len({*splits[0].test.tolist()} & {*splits[1].test.tolist()})
+    assert 1400 < shared < 1950, "as many as two independent draws of a sixth have in common: 1,667"
+
+
+@given(st.integers(0, 5), st.sampled_from([None, 0.5]), st.sampled_from([None, 7]))
+def test_the_training_part_is_what_every_cell_of_the_seed_draws_from(seed, fraction, cap):
+    data = dataset(train_fraction=fraction, cap=cap, validation=0.1)
+    rows = set(training_rows(data, INFO, images(), seed).tolist())
+    split = draw(data, INFO, images(), imbalance({"linear": {"ratio": 3}}), seed)
+    assert {*split.train.tolist(), *split.validation.tolist()} <= rows
+    assert not rows & set(split.test.tolist())
+    assert len(rows) == (150 if fraction is None else 93)
+    assert rows == set(training_rows(dataset(train_fraction=fraction, classes=(0, 1)), INFO, images(), seed).tolist())

@@ -16,7 +16,7 @@ from benchmark.errors import UserError
 from benchmark.grid import count, expand
 from benchmark.spec import read_suite, shipped
 
-GOOD = sorted((Path(__file__).parent / "suites" / "good").glob("*.yaml"))
+GOOD = sorted((Path(__file__).parent / "suite_files" / "good").glob("*.yaml"))
 
 
 def row(cell: Cell, columns: list[str]) -> list[Any]:
@@ -50,7 +50,7 @@ def test_shipped_suites_have_the_cells_that_their_comments_say(name: str, size: 
 def test_every_shipped_suite_is_named_like_its_file() -> None:
     for name in shipped():
         suite = read_suite(name)
-        assert suite.name == Path(name).name
+        assert suite.name == name.replace("/", "-")
         assert suite.question
 
 
@@ -161,3 +161,10 @@ def test_twenty_two_thousand_cells_expand_well_within_two_seconds(tmp_path: Path
     assert time.perf_counter() - began < 2
     assert len(cells) == 22_500
     assert sum(cell.skip != "" for cell in cells) == 2 * 10 * 40
+
+
+def test_what_is_selected_can_be_set_from_the_command_line():
+    setting = "select={by: validation.auc, over: [recipe.optimizer.lr]}"
+    assert read_suite("buda2018-cifar10").select.over == ("recipe.optimizer.lr", "seed")
+    chosen = read_suite("buda2018-cifar10", overrides=[setting]).select
+    assert (chosen.by, chosen.over) == (("validation.auc",), ("recipe.optimizer.lr",))

@@ -33,7 +33,7 @@ def kept(name: str, given_classes: Classes | None = None, /, **parameters: Any) 
 
 
 def test_all_imbalances_of_the_suite_language_exist() -> None:
-    assert names("imbalances") == ["counts", "drop", "exponential", "keep-fraction", "linear", "none", "step"]
+    assert names("imbalances") == ["counts", "drop", "exponential", "keep-fraction", "linear", "none", "remove", "step"]
 
 
 def test_none_keeps_everything() -> None:
@@ -98,6 +98,57 @@ def test_step_totals_are_those_of_buda(ratio: float, totals: tuple[int, ...]) ->
     found = tuple(sum(kept("step", classes(MNIST), ratio=ratio, minority=share, n_max=5000)) for share in (0.2, 0.5, 0.8))
 
     assert found == totals
+
+
+@pytest.mark.parametrize(("ratio", "rare"), [(2, 2500), (10, 500), (20, 250), (50, 100), (100, 50), (5000, 1)])
+def test_minority_counts_are_those_of_buda(ratio: float, rare: int) -> None:
+    assert kept("step", classes(MNIST), ratio=ratio, minority=0.5, n_max=5000) == (rare,) * 5 + (5000,) * 5
+
+
+@pytest.mark.parametrize("ratio", [*BUDA, 2, 20])
+def test_linear_counts_follow_the_digests_formula(ratio: float) -> None:
+    expected = tuple(round(5000 - (5000 - 5000 / ratio) * rank / 9) for rank in range(10))
+
+    assert kept("linear", ratio=ratio, n_max=5000)[::-1] == expected
+
+
+@pytest.mark.parametrize(("ratio", "share", "total"), [(10, 0.1, 910_000), (50, 0.8, 216_000), (100, 0.9, 109_000)])
+def test_step_totals_of_imagenet_are_those_of_buda(ratio: float, share: float, total: int) -> None:
+    assert sum(kept("step", few(1000, 1300), ratio=ratio, minority=share, n_max=1000)) == total
+
+
+def test_the_two_examples_of_buda_figure_1_have_one_total() -> None:
+    totals = {sum(kept("step", ratio=ratio, minority=share, n_max=5000)) for ratio, share in ((10, 0.5), (2, 0.9))}
+
+    assert totals == {27_500}
+
+
+SOME_SMALL = (6000, 900, 6000, 6000, 732, 6000, 6000, 6000, 950, 6000)
+"""Classes 1, 4 and 8 fall short of 1000; of those SHUFFLED has 1 before 4 before 8."""
+
+
+@pytest.mark.parametrize(
+    ("share", "rare"), [(0.3, {1, 4, 8}), (0.4, {1, 4, 8, 3}), (0.5, {1, 4, 8, 3, 0}), (0.9, {0, 1, 2, 3, 4, 5, 6, 8, 9})]
+)
+def test_small_first_makes_small_classes_rare_and_then_random_ones(share: float, rare: set[int]) -> None:
+    found = kept("step", classes(SOME_SMALL), ratio=10, minority=share, classes="small-first", n_max=1000)
+
+    assert found == tuple(100 if label in rare else 1000 for label in range(10))
+
+
+def test_small_first_without_small_classes_is_random() -> None:
+    asked = {"ratio": 10, "minority": 0.3, "n_max": 1000}
+
+    assert kept("step", classes="small-first", **asked) == kept("step", classes="random", **asked)
+
+
+def test_small_first_refuses_more_small_classes_than_rare_ones_and_a_class_too_small_even_for_a_rare_one() -> None:
+    asked = {"minority": 0.2, "n_max": 1000, "classes": "small-first"}
+    words = r"3 classes have fewer than n_max = 1000 images \('Coat' has 732\).*minority 0.2 of 10 classes makes 2 rare"
+    with pytest.raises(InvalidValue, match=words):
+        kept("step", classes(SOME_SMALL), ratio=10, **asked)
+    with pytest.raises(InvalidValue, match=r"'Coat' \(label 4\) would keep 800 images and has 732"):
+        kept("step", classes(SOME_SMALL), ratio=1.25, **{**asked, "minority": 0.3})
 
 
 @pytest.mark.parametrize("ratio", BUDA)
@@ -234,6 +285,9 @@ def test_minority_classes_are_nested_in_the_fraction(shares: list[float], order:
         ("step", {"ratio": 10, "minority": 0}, "expected more than 0 for 'minority'"),
         ("step", {"ratio": 10, "minority": 0.99}, "all 10 classes would be rare: at most 9 can be"),
         ("step", {"ratio": 10, "minority": 0.5, "classes": "lowst"}, "Did you mean 'lowest'?"),
+        ("step", {"ratio": 10, "minority": 0.5, "classes": "small-first"}, "`classes: small-first` needs `n_max`"),
+        ("step", {"ratio": 10, "classes": "small-first", "n_max": 1000}, "needs the parameter 'minority'"),
+        ("linear", {"ratio": 10, "classes": "small-first"}, "Known: highest, lowest, random"),
         ("step", {"ratio": 10, "minority": 0.5, "classes": ["Bag"]}, "lists 1 rare classes and minority 0.5 of 10 classes asks for 5"),
         ("step", {"ratio": 10, "classes": list(CLOTHES)}, "all 10 classes would be rare"),
         ("step", {"ratio": 10, "classes": ["Snaeker"]}, "unknown class 'Snaeker'. Did you mean 'Sneaker'?"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from benchmark import registry
+from benchmark.errors import InvalidValue
 from benchmark.execute.batches import stream
 from benchmark.execute.loop import NotFinite, TrainingSet, log_probabilities, train
 from benchmark.execute.stages import curve
@@ -46,20 +47,20 @@ def test_training_equals_a_loop_written_by_hand(given_values):
     chosen = recipe(batch=8, **given_values)
     model, data = toy()
     reference, _ = toy()
-    losses = train(model, data, chosen, nn.CrossEntropyLoss(), steps=60, seed=3, progress=lambda *_: None)
+    trained = train(model, data, chosen, nn.CrossEntropyLoss(), steps=60, seed=3, progress=lambda *_: None)
     cls = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[chosen.optimizer.name]
     extra = {"momentum": 0.9} if cls is torch.optim.SGD else {}
     optimizer = cls(reference.parameters(), lr=0.01, weight_decay=0.0, **extra)
     expected = []
     for step, picked in enumerate(stream(len(data.rows), 8, 60, 3)):
         optimizer.param_groups[0]["lr"] = 0.01 * chosen.schedule.factor(step, 60)
-        loss = nn.functional.cross_entropy(reference(data.images_NCHW[picked].float() / 255), data.labels_N[picked])
+        loss = nn.functional.cross_entropy(reference(data.inputs[picked].float() / 255), data.labels_N[picked])
         expected.append(loss.item())
         penalty = chosen.l1 * sum(p.abs().sum() for p in reference.parameters() if p.dim() > 1)
         optimizer.zero_grad()
         (loss + penalty).backward()
         optimizer.step()
-    assert losses.tolist() == pytest.approx(expected, rel=1e-4)
+    assert trained.losses.tolist() == pytest.approx(expected, rel=1e-4)
     for ours, theirs in zip(model.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
@@ -81,17 +82,19 @@ def test_a_diverging_loss_is_an_error_that_says_when():
 def test_progress_reaches_the_end():
     model, data = toy()
     seen = []
-    train(model, data, recipe(batch=8), nn.CrossEntropyLoss(), steps=120, seed=0, progress=lambda done, total: seen.append((done, total)))
+    train(
+        model, data, recipe(batch=8), nn.CrossEntropyLoss(), steps=120, seed=0, progress=lambda done, total, _: seen.append((done, total))
+    )
     assert seen == [(50, 120), (100, 120), (120, 120)]
 
 
 def test_scores_are_log_probabilities_whatever_the_batch():
     model, data = toy()
     rows = torch.arange(40)
-    whole = log_probabilities(model, data.images_NCHW, rows)
+    whole = log_probabilities(model, data.inputs, rows)
     assert torch.allclose(whole.exp().sum(dim=1), torch.ones(40))
-    torch.testing.assert_close(whole, log_probabilities(model, data.images_NCHW, rows, batch=7))
-    torch.testing.assert_close(whole, model(data.images_NCHW.float() / 255).log_softmax(1).detach(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(whole, log_probabilities(model, data.inputs, rows, batch=7))
+    torch.testing.assert_close(whole, model(data.inputs.float() / 255).log_softmax(1).detach(), rtol=1e-5, atol=1e-6)
 
 
 def test_the_curve_averages_between_its_points():
@@ -114,3 +117,23 @@ def test_published_schedule_values():
     assert [step.factor(s, 100) for s in (0, 49, 50, 74, 75, 99)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
     cosine = registry.build("schedules", {"cosine": {"warmup": 0.1, "floor": 0.2}})
     assert [cosine.factor(s, 100) for s in (0, 9, 10, 55)] == pytest.approx([0.1, 1, 1, 0.6])
+
+
+def test_steps_of_buda_for_cifar_and_its_line_to_zero_for_imagenet():
+    """Digest §5: x 0.1 after 40 000, 50 000, 60 000 of 70 000; linear to 0 at the last of 320 000."""
+    drops = registry.build("schedules", {"step": {"at": [40_000, 50_000, 60_000]}})
+    for total in (70_000, 55_000):
+        seen = [drops.factor(s, total) for s in (0, 39_999, 40_000, 49_999, 50_000)]
+        assert seen == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+    assert drops.factor(69_999, 70_000) == pytest.approx(1e-3)
+    fractions = registry.build("schedules", {"step": {"at": [4 / 7, 5 / 7, 6 / 7]}})
+    assert all(drops.factor(s, 70_000) == fractions.factor(s, 70_000) for s in range(0, 70_000, 1_000))
+    line = registry.build("schedules", "linear")
+    assert [0.1 * line.factor(s, 320_000) for s in (0, 80_000, 160_000, 320_000)] == pytest.approx([0.1, 0.075, 0.05, 0.0])
+    assert 0 < line.factor(319_999, 320_000) < 1e-5
+
+
+@pytest.mark.parametrize("points", [[0.5, 100], [100, 50], [10.5], [0], [0.5, 0.5], [-1], [0.75, 0.5]])
+def test_points_of_a_step_schedule_are_fractions_or_whole_numbers_of_steps(points):
+    with pytest.raises(InvalidValue, match="rising fractions between 0 and 1, or rising whole numbers of steps"):
+        registry.build("schedules", {"step": {"at": points}})

@@ -61,6 +61,38 @@ def test_thresholding_divides_by_the_priors_before_sampling():
     assert adjust.offset == pytest.approx((math.log(0.9), math.log(0.1)))
 
 
+@pytest.mark.parametrize(
+    ("base", "effective"),
+    [
+        ("none", (5000, 500, 5)),
+        ("ros", (5000, 5000, 5000)),
+        ("rus", (5, 5, 5)),
+        ({"ros": {"ratio": 10}}, (5000, 500, 500)),
+        ({"rus": {"ratio": 10}}, (50, 50, 5)),
+        ("class-weights", (5000, 500, 5)),
+        ({"two-phase": {"base": "ros"}}, (5000, 500, 5)),  # its last training is on the imbalanced set
+        ({"thresholding": {"base": "ros"}}, (5000, 5000, 5000)),
+    ],
+)
+def test_thresholding_by_effective_priors_divides_by_the_shares_that_were_trained_on(base, effective):
+    *before, adjust = steps({"thresholding": {"base": base, "priors": "effective"}}, 5000, 500, 5)
+    assert adjust.offset == pytest.approx([math.log(n / sum(effective)) for n in effective])
+    assert [type(step) for step in before] == [type(step) for step in steps(base, 5000, 500, 5)]
+
+
+def test_imbalanced_priors_are_the_default_to_the_last_bit():
+    for base in ("none", "ros", {"rus": {"ratio": 3}}):
+        for spec in ({"base": base}, {"base": base, "priors": "imbalanced"}):
+            assert steps({"thresholding": spec}, 71, 13, 9)[-1].offset == tuple(math.log(n / 93) for n in (71, 13, 9))
+
+
+def test_effective_priors_after_full_sampling_change_no_decision():
+    offset = steps({"thresholding": {"base": "ros", "priors": "effective"}}, 90, 10, 3)[-1].offset
+    logits = np.random.default_rng(0).normal(size=(50, 3))
+    assert len(set(offset)) == 1
+    assert ((logits - offset).argmax(1) == logits.argmax(1)).all()
+
+
 def test_thresholding_needs_a_prior_for_every_class():
     with pytest.raises(InvalidValue, match="class 'b' has no training image"):
         steps({"thresholding": {}}, 10, 0)

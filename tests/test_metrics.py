@@ -21,10 +21,12 @@ from benchmark.records import MetricValue, Predictions
 from benchmark.registry import build, names
 
 ALL = names("metrics")
+NEEDED = {"confusion_rank": {"classes": [0, 1]}, "recall_of": {"classes": [0, 1]}}
+"""Parameters of metrics that have no default."""
 
 
 def metric(name: str, **given_parameters: object) -> Metric:
-    return cast(Metric, build("metrics", {name: given_parameters}))
+    return cast(Metric, build("metrics", {name: {**NEEDED.get(name, {}), **given_parameters}}))
 
 
 def predictions(scores: ArrayLike, labels: ArrayLike, counts: tuple[int, ...] | None = None) -> Predictions:
@@ -58,7 +60,8 @@ def cases(draw: st.DrawFn) -> Predictions:
 
 
 def test_all_metrics_of_the_suite_language_exist() -> None:
-    expected = "accuracy auc balanced_accuracy brier ece f1 fbeta gmean gmean_ovr groups nll precision recall worst_recall"
+    expected = "accuracy auc auc_hard balanced_accuracy brier confusion_rank ece f1 fbeta gmean gmean_ovr groups minority_recall nll "
+    expected += "precision recall recall_of worst_recall"
 
     assert expected.split() == ALL
 
@@ -190,6 +193,26 @@ def test_likelihood_and_brier_score_equal_scikit_learn_also_after_an_adjustment(
 
         assert value("nll", found) == pytest.approx(sk.log_loss(found.labels_N, probabilities))
         assert value("brier", found) == pytest.approx(squares)
+
+
+def test_minority_recall_is_that_of_the_classes_below_the_largest_count() -> None:
+    labels = [0, 0, 1, 1, 2, 2, 2, 3]
+    decisions = [0, 0, 1, 0, 2, 2, 0, 0]  # recalls 1, 1/2, 2/3, 0
+
+    def found(*counts: int) -> float:
+        return value("minority_recall", predictions(np.eye(4)[decisions], labels, counts))
+
+    assert found(500, 50, 50, 500) == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert found(500, 499, 300, 100) == pytest.approx((1 / 2 + 2 / 3 + 0) / 3)
+    assert found(5, 500, 500, 500) == 1
+    assert math.isnan(found(500, 500, 500, 500))
+
+
+def test_minority_recall_leaves_out_classes_without_an_image() -> None:
+    case = predictions(np.eye(3)[[0, 1, 0]], [0, 1, 1], (100, 10, 10))
+
+    assert value("minority_recall", case) == 0.5
+    assert math.isnan(value("minority_recall", predictions(np.eye(3)[[0, 1]], [0, 0], (100, 10, 10))))
 
 
 def test_groups_are_thirds_by_rank_and_shots_by_count() -> None:

@@ -27,6 +27,7 @@ from scipy import stats
 from benchmark.errors import UserError
 from benchmark.records import CellResult, SuiteResults
 from tests import results_factory as factory
+from tests.tracked import copied
 from trackers.database import prepare, token
 from trackers.location import TrackerError, checked, default_uri, redact
 from trackers.mirror import Mirror
@@ -41,10 +42,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> MlflowStore:
-    """One database for the file: making it takes seconds. Each test writes a suite of its own name."""
+def store(tmp_path_factory: pytest.TempPathFactory, empty_tracker: Path) -> MlflowStore:
+    """One database for the file. Each test writes a suite of its own name."""
     folder = tmp_path_factory.mktemp("tracker")
-    return MlflowStore(f"sqlite:///{folder}/mlflow.db", folder / "artifacts")
+    return MlflowStore(copied(empty_tracker, folder), folder / "artifacts")
 
 
 def suite(name: str, **options: object) -> SuiteResults:
@@ -94,15 +95,34 @@ def test_child_holds_what_the_cell_holds(store: MlflowStore) -> None:
     cell = results.cells[4]
     run = store.client.get_run(store.write(results)[cell.key])
     assert run.data.params["imbalance.ratio"] == "10"
-    assert run.data.params["dataset.cap"] == "null"
+    assert "dataset.cap" not in run.data.params, "a parameter that is not set says nothing"
     assert run.data.params["seed"] == "1"
-    assert run.data.metrics["recall/dog"] == cell.metrics["recall/dog"]
+    assert run.data.metrics["test/recall/dog"] == cell.metrics["recall/dog"]
+    assert run.data.metrics["validation/auc"] == cell.metrics["validation.auc"]
     assert run.data.metrics["profile/seconds.train"] == 3.0
     assert (run.info.start_time, run.info.end_time) == (1_700_000_001_000, 1_700_000_003_000)
     history = store.client.get_metric_history(run.info.run_id, "train_loss")
     assert sorted((point.step, point.value) for point in history) == list(cell.curve)
     assert json.loads(file_of(run, "cell.json").read_text())["resolved"] == cell.resolved
     assert json.loads(file_of(run, "confusion.json").read_text())["confusion"] == [list(row) for row in cell.confusion_KK or ()]
+
+
+def test_the_history_of_a_training_is_metrics_with_steps(store: MlflowStore) -> None:
+    """Written once; a sync after a re-run that saw something else adds its points, and nothing is taken for gone."""
+    points = {"train.accuracy": ((50, 0.5), (100, 0.9)), "test.accuracy": ((50, 0.4), (100, math.nan))}
+    results = suite("history", methods=("none",), seeds=1)
+    watched = replace(results, cells=tuple(replace(cell, history=points) for cell in results.cells))
+    run_id = store.write(watched)[watched.cells[0].key]
+    store.write(watched)
+
+    def seen(key: str) -> list[tuple[int, float]]:
+        return [(point.step, point.value) for point in store.client.get_metric_history(run_id, key)]
+
+    assert sorted(seen("history/train.accuracy")) == [(50, 0.5), (100, 0.9)]
+    assert seen("history/test.accuracy") == [(50, 0.4)], "MLflow is given finite values only"
+    other = replace(watched, cells=tuple(replace(cell, history={"train.accuracy": ((50, 0.6), (100, 0.9))}) for cell in watched.cells))
+    store.write(other)
+    assert sorted(seen("history/train.accuracy")) == [(50, 0.5), (50, 0.6), (100, 0.9)]
 
 
 def test_parent_aggregates_agree_with_numpy_and_scipy(store: MlflowStore) -> None:
@@ -112,12 +132,13 @@ def test_parent_aggregates_agree_with_numpy_and_scipy(store: MlflowStore) -> Non
     values = np.array([cell.metrics["auc"] for cell in results.cells if cell.method == "ros"])
     low, high = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
     metrics = parent.data.metrics
-    assert metrics["auc.n"] == 4
-    assert metrics["auc.mean"] == pytest.approx(values.mean())
-    assert metrics["auc.sd"] == pytest.approx(values.std(ddof=1))
-    assert metrics["auc.ci95"] == pytest.approx((high - low) / 2)
+    assert metrics["test/auc.n"] == 4
+    assert metrics["test/auc.mean"] == pytest.approx(values.mean())
+    assert metrics["test/auc.sd"] == pytest.approx(values.std(ddof=1))
+    assert metrics["test/auc.ci95"] == pytest.approx((high - low) / 2)
     assert metrics["profile/seconds.train.mean"] == pytest.approx(3.5)
-    assert file_of(parent, "confusion.png").read_bytes().startswith(b"\x89PNG")
+    for picture in ("confusion.png", "curves.png"):
+        assert file_of(parent, picture).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -127,9 +148,9 @@ def test_parent_aggregates_agree_with_numpy_and_scipy(store: MlflowStore) -> Non
         ("tags.bench.method = 'ros' AND tags.bench.level = 'cell'", 6),
         ("params.`imbalance.ratio` = '100' AND tags.bench.level = 'cell'", 6),
         ("params.\"imbalance.ratio\" = '10' AND params.method = 'none' AND params.seed = '2'", 1),
-        ("tags.bench.status = 'ok' AND tags.bench.dataset = 'digits' AND metrics.auc > 0.915", 4),
-        ("metrics.`auc.mean` > 0.85 AND attributes.status = 'FINISHED'", 2),
-        ("metrics.`recall/cat` > 0.915", 4),
+        ("tags.bench.status = 'ok' AND tags.bench.dataset = 'digits' AND metrics.`test/auc` > 0.915", 4),
+        ("metrics.`test/auc.mean` > 0.85 AND attributes.status = 'FINISHED'", 2),
+        ("metrics.`test/recall/cat` > 0.915", 4),
     ],
 )
 def test_filters_that_people_want(store: MlflowStore, where: str, count: int) -> None:
@@ -166,31 +187,57 @@ def test_a_cell_computed_again_updates_its_run_and_its_parent(store: MlflowStore
     assert store.write(again, only={key}) == {key: before[key]}
     run = store.client.get_run(before[key])
     parent = store.client.get_run(run.data.tags["bench.parent"])
-    assert run.data.metrics["auc"] == 0.5
-    assert parent.data.metrics["auc.mean"] == pytest.approx(np.mean([0.5, 0.91, 0.92]))
+    assert run.data.metrics["test/auc"] == 0.5
+    assert parent.data.metrics["test/auc.mean"] == pytest.approx(np.mean([0.5, 0.91, 0.92]))
     assert len(json.loads(parent.data.tags["bench.children"])) == 3
 
 
 def test_a_failure_shows_its_reason_and_a_retry_clears_it(store: MlflowStore) -> None:
     good = suite("failure")
     key = good.cells[0].key
-    bad = changed(good, key, lambda cell: factory.unfinished(cell, status="failed", reason="timeout: 60 s", log_tail="last words"))
+    bad = changed(good, key, lambda cell: factory.unfinished(cell, status="failed", reason="error (ValueError): no", log_tail="last words"))
     run = store.client.get_run(store.write(bad)[key])
     parent = store.client.get_run(run.data.tags["bench.parent"])
-    assert (run.info.status, run.data.tags["bench.reason"]) == ("FAILED", "timeout: 60 s")
+    assert (run.info.status, run.data.tags["bench.reason"]) == ("FAILED", "error (ValueError): no")
     assert file_of(run, "log.txt").read_text() == "last words"
-    assert (parent.data.tags["bench.status"], parent.data.tags["bench.seeds_failed"], parent.data.metrics["auc.n"]) == ("partial", "1", 2)
+    assert (parent.data.tags["bench.status"], parent.data.tags["bench.seeds_failed"], parent.data.metrics["test/auc.n"]) == (
+        "partial",
+        "1",
+        2,
+    )
     run = store.client.get_run(store.write(good)[key])
     parent = store.client.get_run(parent.info.run_id)
     assert run.info.status == "FINISHED"
     assert not {"bench.reason", "mlflow.note.content"} & run.data.tags.keys()
-    assert (parent.data.tags["bench.status"], parent.data.metrics["auc.n"]) == ("ok", 3)
+    assert (parent.data.tags["bench.status"], parent.data.metrics["test/auc.n"]) == ("ok", 3)
 
 
-def test_skipped_and_missing_cells_get_no_run(store: MlflowStore) -> None:
-    results = suite("few", change=lambda cell: factory.unfinished(cell, status="missing" if cell.seed else "skipped"))
-    assert store.write(results) == {}
+def test_cells_that_have_not_run_get_no_run(store: MlflowStore) -> None:
+    assert store.write(suite("few", change=factory.unfinished)) == {}
     assert store.client.get_experiment_by_name("skewbench/few") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "word"),
+    [
+        ("failed", "error (ValueError): no", "FAILED"),
+        ("blocked", "needs the train stage of 'ros', which failed (not-finite: …)", "FAILED"),
+        ("failed", "timeout: stopped at its time limit of 60 s", "KILLED"),
+        ("failed", "killed (SIGKILL): the worker was killed from outside by SIGKILL", "KILLED"),
+        ("skipped", "leaves five images a class", "KILLED"),
+    ],
+)
+def test_what_did_not_end_well_has_a_word_of_mlflow_a_reason_and_its_log(store: MlflowStore, status: str, reason: str, word: str) -> None:
+    name = f"ending {status} {reason[:5]}"
+    results = suite(
+        name, methods=("none",), seeds=1, change=lambda cell: factory.unfinished(cell, status=status, reason=reason, log_tail="end")
+    )
+    run = store.client.get_run(store.write(results)[results.cells[0].key])
+    (parent,) = runs(store, name, "tags.bench.level = 'configuration'")
+    assert (run.info.status, parent.info.status) == (word, word)
+    assert (run.data.tags["bench.status"], run.data.tags["bench.reason"]) == (status, reason)
+    assert reason in run.data.tags["mlflow.note.content"]
+    assert file_of(run, "log.txt").read_text() == "end"
 
 
 def test_numbers_that_no_longer_hold_become_nan(store: MlflowStore) -> None:
@@ -199,9 +246,9 @@ def test_numbers_that_no_longer_hold_become_nan(store: MlflowStore) -> None:
     store.write(results)
     worse = changed(results, key, lambda cell: replace(cell, metrics={"auc": math.inf}))
     run = store.client.get_run(store.write(worse)[key])
-    assert math.isnan(run.data.metrics["auc"])
-    assert math.isnan(run.data.metrics["recall/cat"])
-    assert run.data.tags["bench.not_finite"] == "auc"
+    assert math.isnan(run.data.metrics["test/auc"])
+    assert math.isnan(run.data.metrics["test/recall/cat"])
+    assert run.data.tags["bench.not_finite"] == "test/auc"
 
 
 def test_a_new_key_for_the_same_seed_retires_the_old_run(store: MlflowStore) -> None:
@@ -220,7 +267,9 @@ def test_hostile_class_names_stay_apart(store: MlflowStore) -> None:
     cell = replace(results.cells[0], class_names=names, confusion_KK=tuple((1,) * len(names) for _ in names))
     cell = replace(cell, metrics={"auc": 0.9, **{f"recall/{name}": float(index) for index, name in enumerate(names)}})
     run = store.client.get_run(store.write(replace(results, cells=(cell,)))[cell.key])
-    assert sorted(value for key, value in run.data.metrics.items() if key.startswith("recall/")) == [float(i) for i in range(len(names))]
+    assert sorted(value for key, value in run.data.metrics.items() if key.startswith("test/recall/")) == [
+        float(i) for i in range(len(names))
+    ]
     assert file_of(run, "cell.json").is_relative_to(store._artifact_root or "")
     json.loads(file_of(run, "cell.json").read_text())
 
@@ -239,7 +288,7 @@ def test_with_many_classes_only_the_artifact_holds_each(store: MlflowStore) -> N
     metrics = {"recall": 0.5, "groups/tail": 0.1, **{f"recall/{name}": 0.5 for name in names}}
     cell = replace(results.cells[0], class_names=names, metrics=metrics)
     run = store.client.get_run(store.write(replace(results, cells=(cell,)))[cell.key])
-    assert {key for key in run.data.metrics if key.startswith(("recall", "groups"))} == {"recall", "groups/tail"}
+    assert {key for key in run.data.metrics if key.startswith("test/")} == {"test/recall", "test/groups/tail"}
     assert len(json.loads(file_of(run, "cell.json").read_text())["metrics"]) == 23
 
 
@@ -253,7 +302,7 @@ def test_long_curves_and_values_pass(store: MlflowStore) -> None:
     before = dump(store)
     MlflowStore(store.uri, store._artifact_root).write(results)
     assert dump(store) == before
-    assert run.data.metrics["auc"] == cell.metrics["auc"]
+    assert run.data.metrics["test/auc"] == cell.metrics["auc"]
 
 
 def test_no_password_reaches_the_tracker(store: MlflowStore) -> None:
@@ -284,7 +333,8 @@ def test_killed_in_the_middle_then_synced_has_every_run_once(tmp_path: Path, sto
     results = suite("killed", seeds=8)
     program = (
         "import sys; from pathlib import Path; from trackers.mlflow_store import MlflowStore; from tests import test_mlflow_store as t\n"
-        "store = MlflowStore(sys.argv[1], Path(sys.argv[2])); print('open', flush=True); store.write(t.suite('killed', seeds=8))"
+        "store = MlflowStore(sys.argv[1], Path(sys.argv[2]), in_bulk=False)\n"
+        "print('open', flush=True); store.write(t.suite('killed', seeds=8))"
     )
     writer = subprocess.Popen([sys.executable, "-c", program, store.uri, str(store._artifact_root)], stdout=subprocess.PIPE, cwd=ROOT)
     assert writer.stdout is not None
@@ -304,7 +354,7 @@ def test_killed_in_the_middle_then_synced_has_every_run_once(tmp_path: Path, sto
     for cell in results.cells:
         history = store.client.get_metric_history(written[cell.key], "train_loss")
         assert sorted((point.step, point.value) for point in history) == list(cell.curve)
-        assert len(store.client.get_metric_history(written[cell.key], "auc")) == 1
+        assert len(store.client.get_metric_history(written[cell.key], "test/auc")) == 1
 
 
 def test_sync_writes_once_and_survives_a_lost_mirror_or_database(tmp_path: Path, store: MlflowStore) -> None:
@@ -324,10 +374,8 @@ def test_sync_writes_once_and_survives_a_lost_mirror_or_database(tmp_path: Path,
 
 
 def store_copy(store: MlflowStore, folder: Path) -> str:
-    """A database of its own without the seconds that migrations take: the file's, with no experiment of the suite in it yet."""
-    with closing(sqlite3.connect(store.uri.removeprefix("sqlite:///"))) as source, closing(sqlite3.connect(folder / "mlflow.db")) as target:
-        source.backup(target)
-    return default_uri(folder)
+    """A database of its own: the file's, with no experiment of the suite in it yet."""
+    return copied(Path(store.uri.removeprefix("sqlite:///")), folder)
 
 
 def test_two_who_sync_at_once_write_every_run_once(tmp_path: Path, store: MlflowStore) -> None:
@@ -348,7 +396,7 @@ def test_two_who_sync_at_once_write_every_run_once(tmp_path: Path, store: Mlflow
     for writer in writers:
         writer.communicate(timeout=60)
     assert [writer.returncode for writer in writers] == [0, 0]
-    assert len(runs(MlflowStore(uri, tmp_path / "artifacts"), "both")) == 8 + 2
+    assert len(runs(MlflowStore(uri, tmp_path / "artifacts"), "both")) == 8 + 2 + 1
 
 
 def test_a_lock_that_cannot_be_had_is_a_tracker_error(tmp_path: Path, store: MlflowStore) -> None:
@@ -374,6 +422,9 @@ def test_mirror_notices_changes_and_asks_without_mlflow(tmp_path: Path) -> None:
         "for cell in cells: mirror.record(uri, cell, 'run')\n"
         "assert mirror.pending(uri, cells) == [] and len(mirror.pending('http://other:1', cells)) == 18\n"
         "new = replace(cells[3], reason='x'); assert mirror.pending(uri, [*cells[:3], new, *cells[4:]]) == [new]\n"
+        "from trackers.suite_document import suite_digest; from trackers.layout import shown_of\n"
+        "mirror.record_all(uri, cells, {cell.key: 'run' for cell in cells}, shown_of(f.results()))\n"
+        "mirror.record_suite(uri, f.results().name, '', suite_digest(f.results(), ''), 'run')\n"
         "assert sync(f.results(), store=Path(sys.argv[1]), uri=uri).written == 0\n"
         "assert not {'mlflow', 'torch', 'pandas', 'matplotlib'} & sys.modules.keys()"
     )

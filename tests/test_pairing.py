@@ -12,11 +12,11 @@ import small
 import torch
 from torch import nn
 
-from benchmark import registry
+from benchmark import registry, typed
 from benchmark.draw import Split, draw
 from benchmark.execute import stages as executing
 from benchmark.execute.context import choose_machine
-from benchmark.execute.loop import TrainingSet, train
+from benchmark.execute.loop import Trained, TrainingSet, train
 from benchmark.execute.stages import Executor
 from benchmark.models import Model
 from benchmark.places import default_folders
@@ -45,11 +45,12 @@ def trained(tmp_path, monkeypatch):
         assert seen[-1].split is not None
         return seen[-1].split
 
-    def watched_train(model: nn.Module, data: TrainingSet, *args: Any, **options: Any) -> torch.Tensor:
+    def watched_train(model: nn.Module, data: TrainingSet, *args: Any, **options: Any) -> Trained:
         seen[-1].weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         seen[-1].rows = data.rows.numpy()
-        seen[-1].losses = train(model, data, *args, **options)
-        return seen[-1].losses
+        made = train(model, data, *args, **options)
+        seen[-1].losses = made.losses
+        return made
 
     def run(cells: list[Any]) -> list[Seen]:
         seen.clear()
@@ -113,7 +114,7 @@ def placed_model(monkeypatch) -> Iterator[None]:
             return module
 
     yield
-    registry.hints.cache_clear()
+    typed.types_of.cache_clear()
 
 
 @pytest.mark.usefixtures("placed_model")

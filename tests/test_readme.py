@@ -9,14 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
-NOT_HERE = ("make ", "python3 -m venv", "pip install", "pytest", "skewbench ui")
-"""Set-up and tests are what CI does; the page is served and fetched in test_tracking_cli.py."""
+NOT_HERE = ("make ", "python3 -m venv", "pip install", "pytest", "skewbench ui", "skewbench serve")
+"""Set-up and tests are what CI does; the page is served and fetched in test_tracking_cli.py and test_team.py."""
 
 
 def blocks(language: str) -> list[str]:
@@ -34,6 +35,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reader")
     (suite,) = (block for block in blocks("yaml") if block.startswith("suite:"))
     (folder / "my-first.yaml").write_text(suite)
+    (tuning,) = (block for block in blocks("yaml") if block.startswith("extends:"))
+    (folder / "my-tuning.yaml").write_text(tuning)
     (folder / "plugins").mkdir()
     for block in blocks("python"):
         name = re.findall(r'@plugin\("(.*)"\)', block)[0]
@@ -71,5 +74,5 @@ def test_links_and_pictures_are_there() -> None:
 def test_every_verb_is_shown() -> None:
     from benchmark.cli import cli
 
-    missing = [name for name in cli.commands if f"skewbench {name}" not in TEXT]
+    missing = [name for name in cli.list_commands(click.Context(cli)) if f"skewbench {name}" not in TEXT]
     assert missing == []

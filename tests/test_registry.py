@@ -64,7 +64,7 @@ def test_the_file_of_a_base_class_is_part_of_the_key(tmp_path, monkeypatch):
     write(tmp_path / "mine.py", "mine", base="RandomOversampling", imports="from benchmark.methods.ros import RandomOversampling")
     registry.load_folder(tmp_path / "mine.py")
     before = code("mine")
-    monkeypatch.setattr(registry, "source_key", lambda path: "edited" if path.name == "ros.py" else source_key(path))
+    monkeypatch.setattr(registry, "remembered_key", lambda path: "edited" if path.name == "ros.py" else source_key(path))
     assert code("mine") != before
     assert code("ros") == "edited"
     assert code("none") == source_key(Path(registry.__file__).parent / "methods" / "none.py")

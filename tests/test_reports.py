@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,15 +14,15 @@ import pytest
 from benchmark.errors import UserError
 from benchmark.records import CellResult, SuiteResults
 from benchmark.summary import summarize
-from reports.drawing import style, svg_and_png
-from reports.figures import build_figures
+from reports.charts import Chart
+from reports.drawing import figure_of, style
+from reports.parts import sections
+from reports.section import Report
 from reports.table import Column, Shown, Table, csv_text, escape_latex, escape_markdown, latex_text, markdown_text
-from reports.tables import build_tables
 from reports.write import PAGE, build_files, write_report
 from tests.results_factory import METHODS, cell, empty, metrics_of, partial, results, unfinished
 
 HOSTILE = "<script>alert(1)</script> \"quoted\" 'q' | _ & % $ # { } ~ ^ \\ $x$"
-CHROMIUM = shutil.which("chromium")
 
 
 class Reader(HTMLParser):
@@ -46,6 +44,10 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+def tables_of(made: SuiteResults) -> dict[str, Table]:
+    return {table.name: table for section in sections(Report(made, summarize(made))) for table in section.tables}
 
 
 def rows_of(files: dict[str, bytes], name: str) -> list[dict[str, str]]:
@@ -71,9 +73,10 @@ def full() -> dict[str, bytes]:
 def test_every_file_is_there(full: dict[str, bytes], tmp_path: Path) -> None:
     page = write_report(results(), tmp_path / "report")
     found = {str(file.relative_to(page.parent)) for file in page.parent.rglob("*") if file.is_file()}
-    tables = {f"tables/{n}.{e}" for n in ("main", "differences", "coverage", "cost", "per_class", "cells") for e in ("csv", "md", "tex")}
-    names = ("metric", "differences", "class_counts", "confusion", "training_curves", "per_class_recall")
-    assert found == {PAGE} | tables | {f"figures/{name}.{ending}" for name in names for ending in ("svg", "png")}
+    tables = ("comparison", "main", "differences", "ranks", "coverage", "cost", "per_class", "cells")
+    names = ("metric", "by_ratio_auc", "differences", "class_counts", "confusion", "training_curves", "per_class_recall")
+    made = {f"tables/{name}.{ending}" for name in tables for ending in ("csv", "md", "tex")}
+    assert found == {PAGE, "plotly.min.js", "report.md", "report.tex"} | made | {f"figures/{name}.svg" for name in names}
     assert {name: (page.parent / name).read_bytes() for name in found} == full  # the same results, the same bytes
 
 
@@ -98,20 +101,57 @@ def test_the_csv_has_the_truth(full: dict[str, bytes]) -> None:
     assert changes["step ratio=10", "thresholding(none)", "auc"]["ci95_low"] == "0.0"
 
 
-def test_units_stand_in_the_csv_headers(full: dict[str, bytes]) -> None:
-    header = full["tables/cost.csv"].decode().splitlines()[0]
-    assert header == "condition,method,train [s],predict [s],peak host [MiB],throughput [images/s],sharing [cells per network]"
+SOLO = {
+    "seconds": 12.5, "seconds_low": 12.0, "seconds_high": 13.25, "images_per_second": 9600.0, "peak_host_mib": 512.0,
+    "own_host_mib": 80.0, "parameters": 431080.0, "throttled": 1.0,
+}  # fmt: skip
 
 
-def test_the_cost_table_names_cpu_time_and_says_whose_memory_it_is() -> None:
-    made = results(change=lambda item: replace(item, profile={"seconds.train": 2.0, "cpu_seconds.train": 4.0, "peak_host_mib": 512.0}))
-    table = build_tables(made, summarize(made))["cost"]
-    assert [column.heading for column in table.columns[2:5]] == ["train [s]", "train CPU [s]", "peak host [MiB]"]
-    assert "Peak host memory is that of the whole process" in table.caption
+def measured_alone() -> dict[str, Table]:
+    made = results(change=lambda item: replace(item, solo=SOLO if item.method == "ros" else {}))
+    return tables_of(made)
 
 
-def test_the_page_says_that_sharing_is_not_a_cost(full: dict[str, bytes]) -> None:
-    assert "not a method's solo cost" in Reader(full[PAGE].decode()).text
+def test_only_what_was_measured_alone_is_a_cost() -> None:
+    table = measured_alone()["cost"]
+    names = [column.name for column in table.columns]
+    assert names == ["condition", "method", "training", "training", "peak host", "own host", "parameters", "energy", "flags"]
+    assert {row[1].text for row in table.rows} == {"ros"}
+    assert [shown.text for shown in table.rows[0][2:]] == [
+        "12.5 (12.0 to 13.2)", "9600", "512", "80", "431080", "not measured", "throttled",
+    ]  # fmt: skip
+    assert table.tidy_rows[0][2:] == tuple(SOLO.values())
+
+
+def test_without_a_profile_no_cost_is_shown_and_the_way_to_it_is(full: dict[str, bytes]) -> None:
+    assert full["tables/cost.csv"].decode().splitlines() == ["condition,method"]
+    text = Reader(full[PAGE].decode()).text
+    assert "not measured" in text
+    assert "--profile" in text
+
+
+def test_contended_measurements_are_left_out_and_counted() -> None:
+    def measured(item: CellResult) -> CellResult:
+        contended = float(item.attributes["imbalance.ratio"] == 100.0)
+        return replace(item, solo={**SOLO, "contended": contended} if item.method != "none" else {})
+
+    table = tables_of(results(change=measured))["cost"]
+    assert {row[0].text for row in table.rows} == {"step ratio=10"}
+    assert "Left out: 2 of 4 that were contended" in table.caption
+    assert len(table.tidy_rows) == 4
+
+
+def test_planned_stands_against_actual() -> None:
+    price = {"seconds": 10.0, "low": 8.0, "high": 13.0}
+    planned = {"ops": {"train": {"stages": 2, **price}}, "wall": price, "unknown": 0, "slots": 2, "sharing": 2.6}
+    spent = {"ops": {"train": {"stages": 2, "seconds": 12.0}, "predict": {"stages": 2, "seconds": 1.0}}, "wall": 9.0}
+    made = replace(results(), account={"planned": planned, "spent": spent})
+    table = tables_of(made)["account"]
+    assert [[shown.text for shown in row] for row in table.rows] == [
+        ["train", "10.0", "8 to 13", "12.0", "1.200"],
+        ["predict", "–", "–", "1.0", "–"],
+        ["wall time of the run", "10.0", "8 to 13", "9.0", "0.900"],
+    ]
 
 
 def test_partial_results_are_right_and_say_so() -> None:
@@ -128,8 +168,7 @@ def test_partial_results_are_right_and_say_so() -> None:
 
 @pytest.mark.parametrize("made", [empty(), replace(empty(), cells=()), replace(empty(), metrics=(), command="", suite_text="")])
 def test_a_page_without_results_says_so(made: SuiteResults) -> None:
-    files = build_files(made)
-    text = Reader(files[PAGE].decode()).text
+    text = Reader(build_files(made)[PAGE].decode()).text
     assert "No results." in text
     assert f"of the {len(made.cells)} planned cells" in text
 
@@ -159,7 +198,7 @@ def test_failures_stand_at_the_top_with_their_log() -> None:
 def test_hostile_names_stay_text() -> None:
     files = build_files(hostile())
     page = Reader(files[PAGE].decode())
-    assert page.tags.count("script") == 1  # our own
+    assert page.tags.count("script") == 2  # our own: the numbers and the code
     assert HOSTILE in page.text
     assert "<script>alert" not in files[PAGE].decode()
     assert "<script>" not in files["figures/metric.svg"].decode()
@@ -233,13 +272,21 @@ def test_legends_fit_into_a_figure_of_one_condition(name: str) -> None:
     made = replace(
         made, cells=tuple(replace(c, config_key=c.config_key + c.method, curve=((1, len(c.method)), (2, 1))) for c in made.cells)
     )
+    drawings = [drawing for section in sections(Report(made, summarize(made))) for drawing in section.drawings]
+    (chart,) = [drawing.picture for drawing in drawings if drawing.name == name]
+    assert isinstance(chart, Chart)
+    check_legend(chart)
+
+
+def check_legend(chart: Chart) -> None:
+    """Inside the figure, and below the labels of all panels."""
     with style():
-        (drawing,) = [found for found in build_figures(made, summarize(made)) if found.name == name]
-        svg_and_png(drawing.figure)
-        (legend,) = drawing.figure.legends
-        box, page = legend.get_window_extent(), drawing.figure.bbox
+        figure = figure_of(chart)
+        figure.canvas.draw()
+        (legend,) = figure.legends
+        box, page = legend.get_window_extent(), figure.bbox
         assert page.x0 <= box.x0 <= box.x1 <= page.x1
-        assert page.y0 <= box.y0 <= box.y1 < drawing.figure.axes[0].get_window_extent().y0
+        assert page.y0 <= box.y0 <= box.y1 < min(axes.get_tightbbox().y0 for axes in figure.axes)
 
 
 def test_a_write_that_breaks_off_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,8 +303,8 @@ def test_many_panels_are_capped_and_it_is_said() -> None:
     made = results(ratios=tuple(float(2 + at) for at in range(13)), seeds=1, methods=("none", "ros"))
     bare = replace(made, show_per_class=(), cells=tuple(replace(item, curve=(), class_counts=()) for item in made.cells))
     text = Reader(build_files(bare)[PAGE].decode()).text
-    assert "the first 12 of 13 conditions" in text
-    assert "the first 24 of 26 matrices" in text
+    assert "Drawn: 6 of 13 conditions, evenly spread" in text
+    assert "Drawn: 12 of 26 matrices" in text
 
 
 def test_different_machines_are_named() -> None:
@@ -269,26 +316,5 @@ def test_different_machines_are_named() -> None:
 
 def test_undefined_values_are_counted_in_the_table() -> None:
     made = results(change=lambda item: replace(item, metrics=metrics_of(float("nan"))) if item.seed == 0 else item)
-    shown = build_tables(made, summarize(made))["main"].rows[0][2].text
+    shown = tables_of(made)["main"].rows[0][2].text
     assert shown.endswith("[2/3 seeds] [1 undefined]")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
-def test_sorting_and_filtering_in_a_browser(tmp_path: Path) -> None:
-    page = write_report(results(), tmp_path / "report")
-    harness = """<script>
-    const table = document.getElementById("table-main"), box = document.querySelector("input[data-for=table-main]");
-    const column = () => [...table.tBodies[0].rows].map((row) => row.cells[2].dataset.sort);
-    const press = () => table.tHead.rows[0].cells[2].querySelector("button").click();
-    press(); const up = column(); press(); const down = column();
-    box.value = "ratio=100 ros"; box.dispatchEvent(new Event("input"));
-    const left = [...table.tBodies[0].rows].filter((row) => !row.hidden).length;
-    document.title = JSON.stringify({up: up.join() === [...up].sort().join(), down: down.join() === [...up].reverse().join(), left});
-    </script>"""
-    page.write_text(page.read_text().replace("</body>", f"{harness}</body>"))
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--enable-logging=stderr"]
-    command = [str(CHROMIUM), *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert "CONSOLE" not in done.stderr
-    assert '<title>{"up":true,"down":' in done.stdout
-    assert '"left":1}</title>' in done.stdout

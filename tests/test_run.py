@@ -27,7 +27,8 @@ from benchmark.metrics import Metric
 from benchmark.places import default_folders
 from benchmark.plan import make_plan, needed
 from benchmark.results import suite_results
-from benchmark.run import Runner, retry
+from benchmark.run import Runner
+from benchmark.scoring import retry
 from benchmark.spec import Suite
 
 
@@ -95,7 +96,7 @@ def test_changing_a_methods_source_makes_exactly_its_cells_stale(tmp_path, monke
     some = small.cells()
     small.run(tmp_path, some)
     real = source_key
-    monkeypatch.setattr(registry, "source_key", lambda path: "edited" if path.name == "ros.py" else real(path))
+    monkeypatch.setattr(registry, "remembered_key", lambda path: "edited" if path.name == "ros.py" else real(path))
     fresh = small.cells()
     planned, ledger = small.plan(tmp_path, fresh)
     states = {cell.cell.config.method.text: (cell.state, cell.reason) for cell in planned.cells}
@@ -108,7 +109,7 @@ def test_changing_a_methods_source_makes_exactly_its_cells_stale(tmp_path, monke
 def test_changing_thresholding_trains_nothing(tmp_path, monkeypatch):
     small.run(tmp_path, small.cells())
     real = source_key
-    monkeypatch.setattr(registry, "source_key", lambda path: "edited" if path.name == "thresholding.py" else real(path))
+    monkeypatch.setattr(registry, "remembered_key", lambda path: "edited" if path.name == "thresholding.py" else real(path))
     assert small.run(tmp_path, small.cells()).stages == ["adjust", "adjust"]
 
 
@@ -259,9 +260,9 @@ class Killed(BaseException):
 def test_a_kill_at_each_step_of_recording_costs_at_most_the_stage_in_flight(tmp_path, monkeypatch, point):
     some = small.cells(["none", "ros"])
     small.run(tmp_path / "undisturbed", some)
-    from benchmark import ledger
+    from benchmark.execute import perform
 
-    real_write, real_unlink, real_record = ledger.write_arrays, Path.unlink, Ledger.record
+    real_write, real_unlink, real_record = perform.write_arrays, Path.unlink, Ledger.record
 
     def write_then_die(*arguments):
         real_write(*arguments)
@@ -276,7 +277,7 @@ def test_a_kill_at_each_step_of_recording_costs_at_most_the_stage_in_flight(tmp_
 
     with monkeypatch.context() as patch:
         if point == "after the arrays":
-            patch.setattr(ledger, "write_arrays", write_then_die)
+            patch.setattr(perform, "write_arrays", write_then_die)
         elif point == "after the row":
             patch.setattr(Ledger, "record", record_then_die)
         else:
@@ -330,7 +331,7 @@ def test_stages_towards_which_work_leads_are_not_prepared_for_twice(tmp_path):
     train, predict = planned.cells[0].work.last.chain
     with ledger:
         assert ledger.stage(train.key).file is None
-        assert not ledger.claim(train.key, towards=(predict.key,))
+        assert not ledger.claim(train.key, leads_to={train.key: [predict.key]})
 
 
 def test_a_metric_that_fails_is_a_failed_cell(tmp_path):
@@ -349,7 +350,7 @@ def test_a_metric_that_fails_is_a_failed_cell(tmp_path):
 
     for expected in (1, 0):  # recorded once, not at every run
         recorder = small.Recorder()
-        Runner(planned, ledger, [Broken()], lambda *_: None, dict, recorder).run()
+        Runner(planned, ledger, [Broken()], small.inline(tmp_path), recorder).run()
         assert len(recorder.cells) == expected
     planned, ledger = small.plan(tmp_path, small.cells(["none"]))
     assert (planned.cells[0].state, planned.cells[0].reason) == ("done", "to be scored by other metrics")

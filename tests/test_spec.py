@@ -21,7 +21,7 @@ from benchmark.schema import suite_schema
 from benchmark.spec import read_suite, shipped
 from suites import FOLDER
 
-SUITES = Path(__file__).parent / "suites"
+SUITES = Path(__file__).parent / "suite_files"
 GOOD = sorted((SUITES / "good").glob("*.yaml"))
 BAD = sorted((SUITES / "bad").glob("*.yaml"))
 BASE = "suite: s\ngrid: {dataset: digits, model: lenet5, method: [none, {thresholding: {base: ros}}]}\nrecipe: {batch: 8}\n"

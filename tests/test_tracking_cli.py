@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from test_cli import SUITE
 
@@ -48,11 +49,11 @@ def runs(folder: Path) -> list[object]:
 
 def test_a_run_fills_mlflow_and_sync_then_has_nothing_to_do(place):
     found = runs(place)
-    assert len(found) == 5 + 3  # one per cell under one per configuration
-    assert sum("mlflow.parentRunId" in run.data.tags for run in found) == 5
+    assert len(found) == 6 + 3 + 1  # one per cell, a skipped one among them, under one per configuration; and one for the suite
+    assert sum("mlflow.parentRunId" in run.data.tags for run in found) == 6
     again = skewbench(place, "sync", "tiny.yaml")
-    assert (again.returncode, "0 cells written, 5 already there" in again.stdout) == (0, True)
-    assert len(runs(place)) == 8
+    assert (again.returncode, "0 cells written, 6 already there" in again.stdout) == (0, True)
+    assert len(runs(place)) == 10
 
 
 def test_a_part_of_the_seeds_never_shrinks_a_configuration(tmp_path):
@@ -61,7 +62,7 @@ def test_a_part_of_the_seeds_never_shrinks_a_configuration(tmp_path):
     skewbench(tmp_path, *only, "--no-tracker")
     skewbench(tmp_path, *only, "--seeds", "1")
     (parent,) = [run for run in runs(tmp_path) if run.data.tags["bench.level"] == "configuration"]
-    assert parent.data.metrics["auc.n"] == 2
+    assert parent.data.metrics["test/auc.n"] == 2
     before = whole(tmp_path)
     skewbench(tmp_path, *only, "--seeds", "1")
     assert whole(tmp_path) == before
@@ -90,22 +91,39 @@ def test_a_tracker_that_is_away_costs_a_warning_and_no_result(tmp_path):
     refused = skewbench(tmp_path, "sync", "tiny.yaml", MLFLOW_TRACKING_URI=uri)
     assert refused.returncode == 1
     later = skewbench(tmp_path, "sync", "tiny.yaml")
-    assert "5 cells written" in later.stdout, later.stderr
-    assert len(runs(tmp_path)) == 8
+    assert "6 cells written" in later.stdout, later.stderr
+    assert len(runs(tmp_path)) == 10
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ui_serves_the_page_on_this_machine_only_and_stops_cleanly(place, number):
+@pytest.mark.parametrize(("verb", "number"), [("ui", signal.SIGINT), ("serve", signal.SIGTERM)])
+def test_the_page_is_served_on_this_machine_only_and_stops_cleanly(place, verb, number):
     port = free_port()
-    command = [sys.executable, "-m", "benchmark", "ui", "--port", str(port)]
+    command = [sys.executable, "-m", "benchmark", verb, "--port", str(port)]
     with serving(command, place) as process:
         assert fetched(f"http://127.0.0.1:{port}/health", process) == b"OK"
-        busy = skewbench(place, "ui", "--port", str(port))
+        busy = skewbench(place, verb, "--port", str(port))
         assert (busy.returncode, "--port" in busy.stderr) == (2, True)
+        server = psutil.Process(process.pid)
+        started = [server, *server.children(recursive=True)]
         process.send_signal(number)  # to this process alone, not to the server as a terminal would
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert process.returncode == 0
+    assert not [each for each in started if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
     require_free("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("small_disk", ["256k"], indirect=True)
+def test_a_tracker_whose_disk_is_full_is_said_and_filled_when_there_is_room(place, small_disk):
+    uri = {"MLFLOW_TRACKING_URI": f"sqlite:///{small_disk}/mlflow.db"}
+    full = skewbench(place, "run", "tiny.yaml", "--no-report", **uri)
+    assert full.returncode == 0, "all cells are done: the tracker is no reason to fail"
+    assert "make room there" in full.stderr, full.stderr
+    assert "Traceback" not in full.stderr
+    told = skewbench(place, "status", **uri)
+    assert f"5 runs wait for {uri['MLFLOW_TRACKING_URI']}" in told.stdout
+    assert "disk is full" in told.stdout
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    assert "6 cells written" in skewbench(place, "sync", "tiny.yaml", **uri).stdout
 
 
 @contextmanager

@@ -72,7 +72,22 @@ def _create(path: Path, lock: int) -> None:
     from mlflow.tracking import MlflowClient
 
     uri = f"sqlite:///{path}"
-    MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
+    try:
+        MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
+    except BaseException:
+        _forget(uri)
+        raise
+
+
+def _forget(uri: str) -> None:
+    """Close what MLflow keeps open of a half-made database: by it a second attempt in this process would go on in the removed file."""
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
+
+    for kind in (Tracking, Registry):
+        engine = getattr(kind, "_engine_map", {}).pop(uri, None)
+        if engine is not None:
+            engine.dispose()
 
 
 def _finish(path: Path) -> None:

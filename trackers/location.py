@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from benchmark.errors import SkewbenchError
+from benchmark.redaction import redact
+
+__all__ = ["SETTINGS", "TrackerError", "checked", "default_uri", "prepare_environment", "redact", "remedy", "sqlite_path", "without_login"]
 
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -20,19 +22,26 @@ SETTINGS = {
 """A server that is away must cost seconds, not MLflow's own minutes. What the user has set already wins."""
 
 _SQLITE = "sqlite:///"
-_PASSWORD = re.compile(r"(://[^\s/:@]*):\S+@")
-_TOKEN = re.compile(r"://[^\s/:@]+@")
-_SECRET_FIELD = re.compile(r"(?i)([?&;](?:password|passwd|pwd|token|secret|api_?key)=)[^\s&;]+")
+_SYNC = "then run `skewbench sync`."
+_REMEDIES = (
+    (
+        ("401", "UNAUTHENTICATED", "not authenticated"),
+        f"It refuses the login: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to those of one of its users, {_SYNC}",
+    ),
+    (("Permission denied", "PERMISSION_DENIED"), f"That user may not write there: ask its administrator for the permission EDIT, {_SYNC}"),
+    (("Invalid Host header", "403"), "It does not go by that name: start it with `--allowed-hosts NAME`, or use a name that it knows."),
+    (("disk is full", "No space left", "disk full", "DiskFull", "Disk quota"), f"Its disk is full: make room there, {_SYNC}"),
+    (("database is locked", "TEMPORARILY_UNAVAILABLE"), "Another program holds its database: `skewbench sync` tries again."),
+    (
+        ("Connection refused", "Max retries", "timed out", "Connection aborted", "RemoteDisconnected", "Name or service", "resolve"),
+        f"Is it running, and is that its address? `skewbench serve --check` asks it; {_SYNC}",
+    ),
+)
+"""What a tracker says in trouble, and what to do; the first that is found counts."""
 
 
 class TrackerError(SkewbenchError):
     """The tracker could not be read or written. No result is lost: the ledger has them all, `skewbench sync` fills the tracker later."""
-
-
-def redact(text: str) -> str:
-    """The text without the passwords and tokens of any URI in it. Hides too much rather than too little."""
-    text = _TOKEN.sub("://***@", _PASSWORD.sub(r"\1:***@", text))
-    return _SECRET_FIELD.sub(r"\1***", text)
 
 
 def default_uri(store: Path) -> str:
@@ -66,3 +75,16 @@ def prepare_environment() -> None:
     """MLflow's settings for this process: to be called before MLflow is imported."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+def without_login(uri: str) -> tuple[str, tuple[str, str]]:
+    """The URI without the login in it, and that login: user and password; those of the environment where it has none."""
+    parts = urlsplit(uri)
+    if parts.username is None or parts.password is None:
+        return uri, (os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), (unquote(parts.username), unquote(parts.password))
+
+
+def remedy(trouble: str) -> str:
+    """What to do about what a tracker said, as a sentence; `skewbench sync` in any case, since no result is lost."""
+    return next((advice for signs, advice in _REMEDIES if any(sign in trouble for sign in signs)), f"Mend that, {_SYNC}")

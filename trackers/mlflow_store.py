@@ -5,18 +5,25 @@ The ledger is the source of truth, and one process writes. MLflow is imported wh
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.identity import digest
-from benchmark.records import SuiteResults
+from benchmark.records import CellResult, SuiteResults
 from trackers import database
-from trackers.layout import configurations, experiment_name, experiment_tags, has_run, write_configuration
-from trackers.location import TrackerError, checked, default_uri, prepare_environment, redact, sqlite_path
+from trackers.content import CURVE, content_digest
+from trackers.experiment import experiment_name, experiment_tags
+from trackers.extras import Extras
+from trackers.layout import begin_cell, configurations, has_run, shown_of, write_configuration
+from trackers.location import TrackerError, checked, default_uri, prepare_environment, redact, remedy, sqlite_path
 from trackers.names import cut
+from trackers.suite_document import suite_digest
+from trackers.suite_run import suite_content, suite_files
 
 if TYPE_CHECKING:
     from trackers.runs import Runs
@@ -30,20 +37,22 @@ class MlflowStore:
     Raises TrackerError if the URI cannot be used or the database cannot be set up; a server is first spoken to by `write`.
     """
 
-    def __init__(self, uri: str, artifact_root: Path | None) -> None:
+    def __init__(self, uri: str, artifact_root: Path | None, *, in_bulk: bool = True) -> None:
+        """`in_bulk`: write new runs many at a time where that can be done; False: by MLflow's own client alone."""
         self.uri = checked(uri)
+        self.in_bulk = in_bulk
         self._artifact_root = artifact_root
         self._runs: dict[str, Runs] = {}
         prepare_environment()
         from mlflow.tracking import MlflowClient
 
-        with self._translated():
+        with self.translated():
             path = sqlite_path(self.uri)
             if path is not None:
                 database.prepare(path)
             self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
-    def write(self, results: SuiteResults, *, only: Collection[str] | None = None) -> dict[str, str]:
+    def write(self, results: SuiteResults, *, only: Collection[str] | None = None, extras: Extras | None = None) -> dict[str, str]:
         """Create or update the runs of the cells (those in `only`, if given) and of their configurations: cell key -> run id.
 
         Idempotent, and safe to repeat after a kill at any moment. Raises TrackerError; what was written until then stays.
@@ -51,20 +60,59 @@ class MlflowStore:
         wanted = {cell.key for cell in results.cells if has_run(cell) and (only is None or cell.key in only)}
         if not wanted:
             return {}
-        with self._translated():
-            runs = self._runs_of(results)
+        with self.translated():
+            runs, shown = self._runs_of(results), shown_of(results)
             runs.expect(len(wanted))
             written: dict[str, str] = {}
             for cells in configurations(results, wanted):
-                written |= write_configuration(runs, cells, wanted, headline=[metric.name for metric in results.metrics])
+                written |= write_configuration(runs, cells, wanted, shown, extras)
+            runs.flush()
             return written
 
+    def write_suite(self, results: SuiteResults, variant: str) -> str:
+        """Create or update the run that speaks for the suite; its id. Results of a part (a `variant`) never replace those of the whole."""
+        with self.translated():
+            runs, key = self._runs_of(results), results.name
+            content = suite_content(results, variant)
+            standing = runs.find("suite", key) or runs.open(key, content)
+            if variant and runs.tag(standing, "bench.variant") == "whole":
+                return standing.run_id
+            digest = content_digest(content, suite_digest(results, variant))
+            runs.fill(key, standing, content, digest=digest, files=lambda: suite_files(results, variant))
+            runs.flush()
+            return standing.run_id
+
+    def begin_cell(self, results: SuiteResults, cell: CellResult, since: float) -> tuple[str, set[int]]:
+        """Open the run of a cell at work, and its configuration's; its id, and the steps of its curve that it has from an earlier attempt.
+
+        The id is empty where the cell's run is finished: there is nothing to add.
+        """
+        with self.translated():
+            return begin_cell(self._runs_of(results), cell, since, shown_of(results))
+
+    def add_points(self, run_id: str, points: Sequence[tuple[int, float]]) -> None:
+        """Add (step, loss) points to a run's curve, in one request."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        with self.translated():
+            self.client.log_batch(run_id, [Metric(CURVE, loss, now, step) for step, loss in points if math.isfinite(loss)])
+
+    def end_interrupted(self, run_id: str) -> None:
+        """KILLED, if nobody has finished it meanwhile."""
+        with self.translated():
+            if self.client.get_run(run_id).info.status == "RUNNING":
+                self.client.set_tag(run_id, "bench.status", "interrupted")
+                self.client.set_terminated(run_id, "KILLED")
+
     def _runs_of(self, results: SuiteResults) -> Runs:
+        from trackers.bulk import bulk_of
         from trackers.runs import Runs
 
         if results.name not in self._runs:
             experiment_id, is_new = self._experiment(results)
-            self._runs[results.name] = Runs(self.client, experiment_id, is_empty=is_new)
+            bulk = bulk_of(self.client, self.client.get_experiment(experiment_id)) if self.in_bulk else None
+            self._runs[results.name] = Runs(self.client, experiment_id, is_empty=is_new, bulk=bulk)
         return self._runs[results.name]
 
     def _experiment(self, results: SuiteResults) -> tuple[str, bool]:
@@ -94,7 +142,7 @@ class MlflowStore:
         return (self._artifact_root.resolve() / (folder if folder == suite else f"{folder}-{digest(suite)[:8]}")).as_uri()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
         """Whatever goes wrong between here and the tracker as one TrackerError with the remedy; nothing remembered outlives it."""
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
@@ -104,10 +152,9 @@ class MlflowStore:
         except TrackerError:
             self._runs.clear()
             raise
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except (MlflowException, SQLAlchemyError, OSError, ValueError) as error:  # ValueError: an answer that is no JSON
             self._runs.clear()
             why = cut(" ".join(redact(str(error)).split()), 400)
             raise TrackerError(
-                f"The tracker {redact(self.uri)} could not be reached or written: {why} "
-                "No result is lost: `skewbench sync` writes what is missing."
+                f"The tracker {redact(self.uri)} could not be reached or written: {why} No result is lost. {remedy(str(error))}"
             ) from error

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-
-import psutil
 
 from benchmark.errors import UserError
 from trackers import database
 from trackers.location import SETTINGS, checked, default_uri, redact, sqlite_path
+from trackers.service import GRACE_SECONDS, Service, require_free, serve
 
-_STOP_SECONDS = 10.0
+__all__ = ["mlflow_command", "require_free", "serve_ui", "server_environment", "ui_command"]
 
 
 def ui_command(store: Path, uri: str | None, host: str = "127.0.0.1", port: int = 5000) -> list[str]:
@@ -24,62 +20,29 @@ def ui_command(store: Path, uri: str | None, host: str = "127.0.0.1", port: int 
     uri = checked(uri or default_uri(store))
     if sqlite_path(uri) is None:
         raise UserError(f"The tracker is a server already: open {redact(uri)} in a browser.")
-    return [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root"] + [
-        (store.resolve() / "artifacts").as_uri(),
-        "--host",
-        host,
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
+    places = ["--backend-store-uri", uri, "--default-artifact-root", (store.resolve() / "artifacts").as_uri()]
+    return [*mlflow_command(host, port, workers=1), *places]
+
+
+def mlflow_command(host: str, port: int, *, workers: int) -> list[str]:
+    """MLflow's server without a line for each request."""
+    options = f"--log-level warning --timeout-graceful-shutdown {GRACE_SECONDS}"
+    where = ["--host", host, "--port", str(port), "--workers", str(workers)]
+    return [sys.executable, "-m", "mlflow", "server", *where, "--uvicorn-opts", options]
 
 
 def server_environment() -> dict[str, str]:
-    """Without the job runner MLflow starts 2 processes in place of 10, and nothing of ours is lost."""
-    return {**SETTINGS, **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    """Without the job runner MLflow starts 2 processes in place of 10, and nothing of ours is lost. No client's login goes with it."""
+    of_clients = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+    ours = {name: value for name, value in os.environ.items() if name not in of_clients}
+    return {**SETTINGS, **ours, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
-def serve_ui(store: Path, uri: str | None = None, *, host: str = "127.0.0.1", port: int = 5000) -> int:
+def serve_ui(store: Path, *, host: str, port: int, ready: Callable[[str], None]) -> int:
     """Serve until interrupted; the server's exit code, 0 if interrupted. Sets up the database first: MLflow itself locks nothing."""
-    command = ui_command(store, uri, host, port)
+    command = ui_command(store, None, host, port)
     require_free(host, port)
-    path = sqlite_path(checked(uri or default_uri(store)))
+    path = sqlite_path(checked(default_uri(store)))
     if path is not None:
         database.prepare(path)
-    server = subprocess.Popen(command, env=server_environment())
-    try:
-        return server.wait()
-    except KeyboardInterrupt:  # a terminal's Ctrl-C reaches the server too, a signal to this process alone does not
-        _stop(server)
-        return 0
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and its workers: politely first, and by force after a while, or at once if interrupted again."""
-    processes = [psutil.Process(server.pid)] if server.poll() is None else []
-    processes += [worker for process in processes for worker in process.children(recursive=True)]
-    try:
-        _signal(processes, psutil.Process.terminate)
-        psutil.wait_procs(processes, timeout=_STOP_SECONDS)
-    finally:
-        _signal(processes, psutil.Process.kill)
-        server.wait()
-
-
-def _signal(processes: Sequence[psutil.Process], send: Callable[[psutil.Process], None]) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            send(process)
-
-
-def require_free(host: str, port: int) -> None:
-    """Raises UserError if nothing can listen there, naming the reason."""
-    try:
-        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise UserError(f"The MLflow page cannot be served at {host}:{port}: {why}. Name another with `--port`.") from error
+    return serve(Service(command, server_environment(), host, port, store / "server" / "ui.log"), ready=ready)

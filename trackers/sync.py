@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.records import CellResult, SuiteResults
+from trackers.content import Shown
 from trackers.database import locked
-from trackers.layout import has_run
+from trackers.extras import Extras
+from trackers.layout import has_run, shown_of
 from trackers.location import TrackerError, checked, default_uri, redact, sqlite_path
 from trackers.mirror import Mirror
+from trackers.suite_document import suite_digest
 
 _CHUNK = 200
 """Cells between two records in the mirror: what a kill makes the next sync look up again, at most."""
@@ -26,26 +30,90 @@ class SyncReport:
     uri: str
 
 
-def sync(results: SuiteResults, *, store: Path, uri: str | None = None, check: bool = False) -> SyncReport:
+@dataclass(frozen=True)
+class Beyond:
+    """What a sync is given beyond the results."""
+
+    variant: str = ""
+    """A name for the choice of cells where they are not the whole suite."""
+    cells: tuple[CellResult, ...] = ()
+    """Cells that the runs of configurations are over too."""
+    extras: Extras | None = None
+
+
+def sync(results: SuiteResults, *, store: Path, uri: str | None = None, check: bool = False, beyond: Beyond = Beyond()) -> SyncReport:
     """Write what is missing or has changed. `check`: look in the tracker itself, not only in our record of it. Raises TrackerError.
 
     One process writes at a time, the others wait. To a server that holds for the processes on one store: do not fill one experiment
     of a server from two stores at once.
     """
     uri = checked(uri or default_uri(store))
-    mirror = Mirror(store)
-    ended = [cell for cell in results.cells if has_run(cell)]
-    pending = ended if check else mirror.pending(uri, ended)
-    if pending:
-        with _writing_alone(store, uri):
-            pending = ended if check else mirror.pending(uri, ended)  # another may have written them while we waited
-            if pending:
-                _write(results, pending, store=store, uri=uri, mirror=mirror)
+    work = _Work(results, replace(results, cells=(*results.cells, *beyond.cells)), store, uri, check, beyond.variant, beyond.extras)
+    ended = [cell for cell in work.written.cells if has_run(cell)]
+    if all(cell.status == "skipped" for cell in ended):  # nothing has been run: a tracker is not made for what was only planned
+        return SyncReport(written=0, already_there=0, uri=redact(uri))
+    pending = work.pending()
+    if pending or work.suite_pending():
+        with writing_alone(store, uri):
+            pending = work.pending()  # another may have written them while we waited
+            if pending or work.suite_pending():
+                work.write(pending)
     return SyncReport(written=len(pending), already_there=len(ended) - len(pending), uri=redact(uri))
 
 
+@dataclass(frozen=True)
+class _Work:
+    """One sync."""
+
+    results: SuiteResults
+    """What is said of the suite as a whole."""
+    written: SuiteResults
+    """What its runs are of."""
+    store: Path
+    uri: str
+    check: bool
+    variant: str
+    extras: Extras | None
+
+    @functools.cached_property
+    def shown(self) -> Shown:
+        return shown_of(self.results)
+
+    @functools.cached_property
+    def suite_digest(self) -> str:
+        return suite_digest(self.results, self.variant)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.extras.names if self.extras else ()
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror(self.store)
+
+    def pending(self) -> list[CellResult]:
+        if self.check:
+            return [cell for cell in self.written.cells if has_run(cell)]
+        return self.mirror.pending(self.uri, self.written.cells, self.shown, self.names)
+
+    def suite_pending(self) -> bool:
+        if not any(map(has_run, self.results.cells)):
+            return False
+        return self.check or self.mirror.suite_pending(self.uri, self.results.name, self.variant, self.suite_digest)
+
+    def write(self, pending: Sequence[CellResult]) -> None:
+        from trackers.mlflow_store import MlflowStore
+
+        tracker = MlflowStore(self.uri, self.store / "artifacts" if sqlite_path(self.uri) is not None else None)
+        for chunk in _chunks(pending):
+            written = tracker.write(self.written, only={cell.key for cell in chunk}, extras=self.extras)
+            self.mirror.record_all(self.uri, chunk, written, self.shown, self.names)
+        run_id = tracker.write_suite(self.results, self.variant)
+        self.mirror.record_suite(self.uri, self.results.name, self.variant, self.suite_digest, run_id)
+
+
 @contextmanager
-def _writing_alone(store: Path, uri: str) -> Iterator[None]:
+def writing_alone(store: Path, uri: str) -> Iterator[None]:
     """MLflow makes no run unique: two that look for one and then create it leave two. The lock is beside a local database, if it is one."""
     path = sqlite_path(uri)
     file = store / "tracker.lock" if path is None else path.with_name(f"{path.name}.writer")
@@ -56,14 +124,6 @@ def _writing_alone(store: Path, uri: str) -> Iterator[None]:
         except OSError as error:
             raise TrackerError(f"{file} cannot be locked: {error}. Mend that, then run `skewbench sync`.") from error
         yield
-
-
-def _write(results: SuiteResults, pending: Sequence[CellResult], *, store: Path, uri: str, mirror: Mirror) -> None:
-    from trackers.mlflow_store import MlflowStore
-
-    tracker = MlflowStore(uri, store / "artifacts" if sqlite_path(uri) is not None else None)
-    for chunk in _chunks(pending):
-        mirror.record_all(uri, chunk, tracker.write(results, only={cell.key for cell in chunk}))
 
 
 def _chunks(cells: Sequence[CellResult]) -> Iterator[list[CellResult]]:

@@ -15,18 +15,20 @@ from types import FrameType
 import click
 
 import benchmark
-from benchmark.cli import browse, lists, planning, running, users
+from benchmark.cli.verbs import Verbs
 from benchmark.errors import SkewbenchError, UserError
+from benchmark.redaction import redact
 
 EXIT_FAILED, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 
 EPILOG = """\b
 Exit codes: 0 all cells ok, 1 some cells failed, 2 your input is wrong, 130 interrupted (re-issue the command to go on).
+Of `gate`: 0 no regression, 3 regressed, 4 inconclusive, 5 could not measure.
 Environment: SKEWBENCH_DATA (data folders), SKEWBENCH_STORE (results), MLFLOW_TRACKING_URI, CUDA_VISIBLE_DEVICES, XDG_CACHE_HOME.
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(benchmark.__version__, prog_name="skewbench")
 def cli() -> None:
     """Benchmark ways of handling class imbalance in image classification.
@@ -35,13 +37,6 @@ def cli() -> None:
     Start with:   skewbench run quickstart
     Your images:  skewbench new my-suite --data PATH
     """
-
-
-for command in (
-    running.run, planning.plan, planning.explain, planning.validate, browse.report, browse.ui, browse.sync,
-    lists.list_names, lists.show, users.new, users.check, users.fetch,
-):  # fmt: skip
-    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         code = EXIT_USER
     except SkewbenchError as error:
-        click.echo(f"skewbench: {error}", err=True)
+        click.echo(f"skewbench: {redact(str(error))}", err=True)
         code = EXIT_USER if isinstance(error, UserError) else EXIT_FAILED
     except OSError as error:
         code = _system_error(error)
@@ -67,9 +62,10 @@ def _system_error(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):  # `skewbench plan x | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    full = " Everything finished is kept: make room and issue the same command again." if error.errno == errno.ENOSPC else ""
-    click.echo(f"skewbench: {error}.{full}", err=True)
-    return EXIT_USER
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = " Everything finished is kept: make room and issue the same command again." if is_full else ""
+    click.echo(f"skewbench: {error}.{advice}", err=True)
+    return EXIT_FAILED if is_full else EXIT_USER
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

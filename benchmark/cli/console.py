@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.ledger import StageRow
+from benchmark.failures import PRUNED
 from benchmark.records import CellResult, SuiteResults
+from benchmark.rows import StageRow
 from benchmark.stages import Stage
 from benchmark.summary import Summary, shown_difference, shown_mean, summarize
+from benchmark.tasks import Slot
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -40,7 +42,8 @@ class PlainListener:
     num_trainings: int
     _done: int = 0
     _begun: float = field(default_factory=time.monotonic)
-    _last: float = 0.0
+    _told: dict[str, float] = field(default_factory=dict)
+    """When something was last said of a stage at work, by its key."""
     _waiting: bool = False
 
     def __enter__(self) -> PlainListener:
@@ -49,16 +52,17 @@ class PlainListener:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def stage_started(self, stage: Stage) -> None:  # noqa: ARG002  # the listener's contract
-        self._last = time.monotonic()
+    def stage_started(self, stage: Stage, slot: Slot) -> None:  # noqa: ARG002  # the listener's contract
+        self._told[stage.key] = time.monotonic()
 
-    def stage_progress(self, done: int, total: int) -> None:
-        if time.monotonic() - self._last > 30:
-            self._last = time.monotonic()
-            click.echo(f"  step {done} of {total}", err=True)
+    def stage_progress(self, stage: Stage, done: int, total: int) -> None:
+        if time.monotonic() - self._told.get(stage.key, 0.0) > 30:
+            self._told[stage.key] = time.monotonic()
+            click.echo(f"  {describe(stage)}: step {done} of {total}", err=True)
 
     def stage_ended(self, stage: Stage, row: StageRow) -> None:
-        if row.status == "failed":
+        self._told.pop(stage.key, None)
+        if row.status == "failed" and row.kind != PRUNED:
             click.echo(f"FAILED {describe(stage)}: {row.kind}: {row.message}", err=True)
         if stage.op == "train":
             self._done += 1
@@ -69,14 +73,18 @@ class PlainListener:
     def cell_ended(self, result: CellResult) -> None:
         pass
 
-    def waiting(self, cells: int) -> None:
+    def waiting(self, stages: int) -> None:
         if not self._waiting:
-            click.echo(f"waiting for another process that works on {cells} of these cells", err=True)
+            click.echo(f"waiting for another process that works on {stages} of the stages needed here", err=True)
         self._waiting = True
+
+    def say(self, text: str) -> None:
+        """A line for the person who watches."""
+        click.echo(text, err=True)
 
 
 class LiveListener:
-    """A bar for the suite and one for the stage at work, with elapsed and remaining time."""
+    """A bar for the suite and one for each stage at work, with elapsed and remaining time."""
 
     def __init__(self, num_trainings: int) -> None:
         from rich.console import Console
@@ -85,31 +93,38 @@ class LiveListener:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         self._progress: Progress = Progress(*columns, console=Console(stderr=True))
         self._suite: TaskID = self._progress.add_task("trainings", total=num_trainings)
-        self._stage: TaskID = self._progress.add_task("", total=None)
+        self._stages: dict[str, TaskID] = {}
 
     def __enter__(self) -> LiveListener:
         self._progress.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for bar in self._stages.values():
+            self._progress.remove_task(bar)
         self._progress.stop()
 
-    def stage_started(self, stage: Stage) -> None:
-        self._progress.reset(self._stage, description=describe(stage), total=None)
+    def stage_started(self, stage: Stage, slot: Slot) -> None:  # noqa: ARG002  # the listener's contract
+        self._stages[stage.key] = self._progress.add_task(describe(stage), total=None)
 
-    def stage_progress(self, done: int, total: int) -> None:
-        self._progress.update(self._stage, completed=done, total=total)
+    def stage_progress(self, stage: Stage, done: int, total: int) -> None:
+        self._progress.update(self._stages[stage.key], completed=done, total=total)
 
     def stage_ended(self, stage: Stage, row: StageRow) -> None:
-        if row.status == "failed":
+        if row.status == "failed" and row.kind != PRUNED:
             self._progress.console.print(f"FAILED {describe(stage)}: {row.kind}: {row.message}", markup=False, style="red")
+        self._progress.remove_task(self._stages.pop(stage.key))
         self._progress.advance(self._suite, stage.op == "train")
 
     def cell_ended(self, result: CellResult) -> None:
         pass
 
-    def waiting(self, cells: int) -> None:
-        self._progress.update(self._stage, description=f"waiting for another process ({cells} cells)")
+    def waiting(self, stages: int) -> None:
+        self._progress.update(self._suite, description=f"trainings (waiting for another process: {stages} stages)")
+
+    def say(self, text: str) -> None:
+        """A line for the person who watches."""
+        self._progress.console.print(text, markup=False)
 
 
 def listener(num_trainings: int) -> PlainListener | LiveListener:
@@ -169,14 +184,14 @@ def _as_json(value: object) -> object:
 
 def print_comparison(results: SuiteResults, *, num_metrics: int = 3) -> None:
     """Mean ± 95 % interval and the paired difference to the baseline, a table per condition."""
-    summary = summarize(results)
+    summary = summarize(results, tested=False)
     for condition in summary.conditions:
         entries = [row for row in summary.rows if row in summary.entries[condition]]
         names = _fitting([info.name for info in results.metrics[:num_metrics]], summary, condition, entries)
         header = ["method"] + [text for name in names for text in (name, *_against(summary))]
         print_table(f"{results.name}: {condition}", header, [_row(summary, condition, row, names) for row in entries])
     paired = f" − {summary.baseline}: paired difference over common seeds, with its interval." if summary.baseline else ""
-    click.echo(f"Mean ± half-width of the 95 % t-interval over seeds.{paired}")
+    click.echo(f"Mean ± half of the 95 % interval over seeds (Student's t; BCa bootstrap from 20 seeds on).{paired}")
 
 
 def _fitting(names: Sequence[str], summary: Summary, condition: str, entries: Sequence[str]) -> Sequence[str]:

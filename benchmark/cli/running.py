@@ -5,42 +5,70 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import click
 
-from benchmark.arrays import Arrays
-from benchmark.cli.browse import mirror_pending, tracker_place, warn, write_report_if_changed
-from benchmark.cli.console import listener, print_comparison, print_json
+from benchmark.budget import fit
+from benchmark.cli.browse import mirror_pending, tracker_place, warn
+from benchmark.cli.console import describe, duration, listener, print_comparison, print_json
+from benchmark.cli.engines import Means, Prepared, make_engine, means_options, prepare
+from benchmark.cli.following import Watch, Wire, unwatched
+from benchmark.cli.interrupts import OutOfTime, stopping
+from benchmark.cli.outputs import Outputs, deliver, output_options
+from benchmark.cli.pricing import bill_of, kept_account
+from benchmark.cli.reporting import write_report_if_changed
 from benchmark.cli.session import Choice, Session, open_session, suite_options
-from benchmark.errors import UserError
+from benchmark.cli.syncing import USUAL, Wanted, log_options
+from benchmark.cli.units import seconds
+from benchmark.errors import SkewbenchError, UserError
+from benchmark.outputs.document import run_document
+from benchmark.price import FORWARD, Bill, units
+from benchmark.profile_lane import Lane
 from benchmark.records import CellResult, SuiteResults
+from benchmark.redaction import redact
 from benchmark.results import SCORING_FAILED
-from benchmark.run import Runner, StageOutcome, retry
+from benchmark.run import How, Interrupted, Runner
+from benchmark.scoring import retry
+from benchmark.shards import parse_shard, part
 from benchmark.stages import Stage
+from benchmark.status import announce
+from benchmark.tasks import NoEngine
+
+DRAIN_SECONDS = 120.0
+"""What a tracker on the network is given to take what is still to be written when everything has run."""
 
 
 @click.command()
 @suite_options
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads of a training; part of the context.")
+@means_options
 @click.option("--retry", "retry_kind", metavar="failed[:KIND]", help="Run failed cells again: all of them, or those of one kind.")
+@click.option("--shard", metavar="I/N", help="Only the I-th of N parts, for machines without a common store; then `skewbench merge`.")
+@click.option("--budget", type=seconds, metavar="TIME", help="Keep only as many complete sets of seeds as fit (2h, 30min).")
+@click.option("--profile", is_flag=True, help="Then measure each configuration alone: what the time and memory tables show.")
 @click.option("--keep-weights", is_flag=True, help="Keep the weights of every trained network in the store.")
+@log_options
 @click.option("--no-tracker", is_flag=True, help="Do not write to MLflow now; `skewbench sync` does it later.")
 @click.option("--no-report", is_flag=True, help="Do not write the HTML report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON instead of a table.")
+@output_options
 @click.pass_context
 def run(  # noqa: PLR0913  # one argument per option
     context: click.Context,
     choice: Choice,
-    device: str,
-    threads: int,
+    means: Means,
     retry_kind: str | None,
+    shard: str | None,
+    budget: float | None,
+    profile: bool,
     keep_weights: bool,
+    log_predictions: bool,
+    log_models: bool,
     no_tracker: bool,
     no_report: bool,
     as_json: bool,
+    outputs: Outputs,
 ) -> None:
     """Run the cells of SUITE that are not done, then show what came out.
 
@@ -50,12 +78,19 @@ def run(  # noqa: PLR0913  # one argument per option
     session = open_session(choice, create=True)
     if retry_kind is not None:
         session = _retry(session, retry_kind)
-    machine = _LazyMachine(session, device, threads)
-    if session.todo():
-        machine.prepare()  # before anything is started: the device may not be there
-    with _follower(session, enabled=not no_tracker):
-        _run(session, machine, keep_weights=keep_weights)
+    if shard is not None:
+        session = session.only(part(session.plan, parse_shard(shard)))
+    if budget is not None:
+        session = _within(session, means, budget)
+    announce(session.own_ledger, session.plan, redact(session.choice.command("run")))
+    todo = session.todo()
+    prepared = prepare(session, means, todo, say=lambda text: click.echo(text, err=True))  # measures: before anything else is at work
+    with follower(session, Wanted(log_predictions, log_models), enabled=not no_tracker) as watch:
+        run_cells(session, means, todo, prepared, keep_weights=keep_weights or log_models, watch=watch)
+        if profile:
+            _measure_alone(session, means)
     results = finish(session, report=not no_report, tracker=not no_tracker, as_json=as_json)
+    deliver(run_document(results), outputs, store=choice.store, tracker=False)
     if _failures(results):
         context.exit(1)
 
@@ -78,6 +113,16 @@ def _retry(session: Session, wanted: str) -> Session:
     return open_session(session.choice, create=True)
 
 
+def _within(session: Session, means: Means, budget: float) -> Session:
+    """The session with the cells that fit into the budget."""
+    todo = session.todo()
+    kept = fit(session.plan, bill_of(session, prepare(session, means, todo), todo), budget)
+    for words in kept.dropped:
+        click.echo(f"--budget: {words}", err=True)
+    click.echo(f"--budget: {len(kept.cells)} of {len(session.plan.cells)} cells fit, about {duration(kept.seconds)}", err=True)
+    return session.only(kept.cells)
+
+
 def _failure_kinds(session: Session) -> list[str]:
     """The kinds of failure that the suite has now: of stages, and the exceptions of metrics that could not score."""
     stages, begin = session.plan.stages, f"{SCORING_FAILED}: "
@@ -86,61 +131,85 @@ def _failure_kinds(session: Session) -> list[str]:
     return sorted(of_stages | of_metrics)
 
 
-def _run(session: Session, machine: _LazyMachine, *, keep_weights: bool) -> None:
-    todo = session.todo()
+def run_cells(  # what is to be done, by what means, and who looks on
+    session: Session, means: Means, todo: Sequence[Stage], prepared: Prepared, *, keep_weights: bool = False, watch: Watch = unwatched
+) -> None:
+    """Bring every cell of the session to an end, with progress on standard error."""
+    made = bill_of(session, prepared, todo)
     trainings = sum(stage.op == "train" for stage in todo)
     counts = session.plan.counts
     states = ", ".join(f"{counts[state]} {state}" for state in ("done", "new", "stale", "failed", "skipped") if counts[state])
-    click.echo(f"{session.suite.name}: {len(session.plan.cells)} cells ({states}), {trainings} trainings to do", err=True)
-    with listener(trainings) as progress:
-        runner = Runner(
-            session.plan, session.own_ledger, session.suite.metrics, machine.execute, machine.context, progress, keep_weights=keep_weights
-        )
-        runner.run()
+    click.echo(f"{session.suite.name}: {len(session.plan.cells)} cells ({states}), {trainings} trainings to do{_expected(made)}", err=True)
+    with listener(trainings) as progress, contextlib.ExitStack() as stack:
+        stop = stack.enter_context(stopping(means.stop_after))
+        engine = stack.enter_context(contextlib.closing(make_engine(session, means, prepared) if todo else NoEngine()))
+        how = How(_seconds(made), prepared.execution, means.limits, keep_weights, stop, watch=watch)
+        runner = Runner(session.plan, session.own_ledger, session.suite.metrics, engine, progress, how)
+        try:
+            with kept_account(session, made, runner.spent) if todo else contextlib.nullcontext():
+                runner.run()
+        except Interrupted:
+            raise (OutOfTime if stop.is_late else KeyboardInterrupt) from None
 
 
-class _LazyMachine:
-    """The executor, made when the first stage needs it: a finished suite never imports torch."""
+def _measure_alone(session: Session, means: Means) -> None:
+    lane = lane_of(session, means)
+    lane.measure(session.plan, lambda work, number, of: click.echo(f"measuring alone {number}/{of}: {describe(work.last)}", err=True))
 
-    def __init__(self, session: Session, device: str, threads: int) -> None:
-        self._session, self._device, self._threads = session, device, threads
-        self._executor: Any = None
 
-    def prepare(self) -> None:
-        """Import torch and choose the device; UserError if it is not there."""
-        from benchmark.execute.context import choose_machine
-        from benchmark.execute.stages import Executor
+def lane_of(session: Session, means: Means) -> Lane:
+    """Where configurations are measured alone: the first slot of a run."""
+    prepared = prepare(session, means, [])
+    return Lane(session.own_ledger, session.folders, prepared.slots[0], prepared.execution, session.choice.plugins)
 
-        self._executor = Executor(choose_machine(self._device, self._threads), self._session.folders)
 
-    def execute(self, stage: Stage, parent: Arrays, progress: Callable[[int, int], None]) -> StageOutcome:
-        if self._executor is None:
-            self.prepare()
-        outcome: StageOutcome = self._executor.run(stage, parent, progress)
-        return outcome
+def _expected(made: Bill) -> str:
+    return "" if made.unknown or not made.todo else f", about {duration(made.wall.seconds)}"
 
-    def context(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._executor.machine.context if self._executor else {}
-        return found
+
+def _seconds(made: Bill) -> Callable[[Stage], float]:
+    """What the order of work goes by: seconds where they are known, else a guess in proportion to the images that pass."""
+
+    def expected(stage: Stage) -> float:
+        price = made.seconds.get(stage.key)
+        return price.seconds if price else FORWARD.get(stage.op, 1.0) * units(stage) * 1e-4
+
+    return expected
 
 
 @contextlib.contextmanager
-def _follower(session: Session, *, enabled: bool) -> Iterator[None]:
+def follower(session: Session, wanted: Wanted = USUAL, *, enabled: bool) -> Iterator[Watch]:
     """A process of its own that fills MLflow while the suite runs, so that importing and writing cost the training nothing.
 
-    It reads until its standard input ends, which also happens when this process is killed; then it drains and leaves.
+    It is told of curves through its standard input and reads until that ends, which also happens when this process is killed; then it
+    drains and leaves.
     """
     if not enabled or not (session.todo() or _mirror_pending(session)):
-        yield
+        yield unwatched
         return
-    process = subprocess.Popen([*session.choice.process("sync"), "--follow"], stdin=subprocess.PIPE, start_new_session=True)
+    command = [*session.choice.process("sync"), *wanted.arguments, "--follow"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    assert process.stdin is not None
     try:
-        yield
+        yield Wire(process.stdin).watch
     finally:
-        assert process.stdin is not None
         process.stdin.close()
         if sys.exc_info()[0] is None:
-            process.wait()
+            _drained(process)
+
+
+def _drained(process: subprocess.Popen[bytes]) -> None:
+    """Wait until all is written, but for a tracker on the network not longer than a user would: what it lacks then, `sync` writes."""
+    from trackers.location import default_uri, sqlite_path
+
+    is_server = sqlite_path(default_uri(Path())) is None
+    try:
+        process.wait(timeout=DRAIN_SECONDS if is_server else None)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+        slow = f"The tracker is slow: not all is written after {DRAIN_SECONDS:g} s. No result is lost: `skewbench sync` writes the rest"
+        warn(SkewbenchError(f"{slow}, `skewbench status` shows how much that is."))
 
 
 def _mirror_pending(session: Session) -> bool:
@@ -160,6 +229,10 @@ def finish(session: Session, *, report: bool, tracker: bool, as_json: bool) -> S
         print_json(results)
     else:
         print_comparison(results)
+    if results.claims:
+        from reports.claims import counted
+
+        click.echo(f"Claims:  {counted(results.claims)}", err=as_json)
     failures = _failures(results)
     for cell in failures:
         click.echo(f"{cell.status}: {cell.method} seed {cell.seed}: {cell.reason}", err=True)

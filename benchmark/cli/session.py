@@ -6,22 +6,25 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from benchmark import registry
+from benchmark.cells import Cell
 from benchmark.evaluate import scoring_key
 from benchmark.grid import expand
 from benchmark.identity import canonical, digest
-from benchmark.ledger import Ledger, StageRow
+from benchmark.ledger import Ledger
 from benchmark.places import default_folders
 from benchmark.plan import Plan, make_plan, needed
 from benchmark.records import Folders, SuiteResults
+from benchmark.redaction import redact
 from benchmark.results import suite_results
+from benchmark.rows import StageRow
 from benchmark.spec import Suite, read_suite
 from benchmark.stages import Stage
 
@@ -89,9 +92,14 @@ class Session:
         """The stages that are to be computed, parents first."""
         return needed(self.plan, self.rows())
 
+    def only(self, cells: Sequence[Cell]) -> Session:
+        """The same with fewer cells."""
+        return replace(self, plan=_planned(self.suite, cells, self.folders, self.ledger))
+
     def results(self) -> SuiteResults:
         """What is known of the plan's cells."""
-        return suite_results(self.suite, self.plan, self.ledger, command=self.choice.command("run"))
+        found = suite_results(self.suite, self.plan, self.ledger, command=redact(self.choice.command("run")))
+        return replace(found, suite_text=redact(found.suite_text))
 
 
 def open_session(choice: Choice, *, create: bool = False) -> Session:
@@ -104,7 +112,11 @@ def open_session(choice: Choice, *, create: bool = False) -> Session:
     ledger = Ledger(choice.store, writable=create) if create or there else None
     if ledger:
         click.get_current_context().call_on_close(ledger.close)
-    return Session(choice, suite, folders, ledger, make_plan(suite.name, cells, folders, ledger, scoring=scoring_key(suite.metrics)))
+    return Session(choice, suite, folders, ledger, _planned(suite, cells, folders, ledger))
+
+
+def _planned(suite: Suite, cells: Sequence[Cell], folders: Folders, ledger: Ledger | None) -> Plan:
+    return make_plan(suite.name, cells, folders, ledger, scoring=scoring_key(suite.metrics), share=suite.share)
 
 
 def load_plugins(folders: tuple[Path, ...]) -> None:
@@ -151,14 +163,20 @@ def plugins_option(function: F) -> F:
     return click.option("--plugins", multiple=True, type=click.Path(path_type=Path, exists=True, resolve_path=True), help=text)(function)
 
 
-_SUITE_OPTIONS = (
-    click.argument("suite"),
+def cell_options(function: F) -> F:
+    """The options that choose cells of a suite, without the suite and the store: `overrides`, `only`, `seeds`, `plugins`, `yes`."""
+    wrapped: Any = function
+    for decorate in reversed((*_CELL_OPTIONS, plugins_option, _YES)):
+        wrapped = decorate(wrapped)
+    return wrapped  # type: ignore[no-any-return]  # click's decorators keep the callable a callable
+
+
+_CELL_OPTIONS = (
     click.option(
         "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value, as recipe.iterations=500; may be repeated."
     ),
     click.option("--only", multiple=True, metavar="AXIS=VALUE", help="Only cells that match, as method=ros or imbalance.ratio='>=50'."),
     click.option("--seeds", type=click.IntRange(min=1), help="Number of seeds instead of the suite's."),
-    store_option,
-    plugins_option,
-    click.option("--yes", is_flag=True, help=f"Allow more than {CELL_LIMIT:,} cells."),
 )
+_YES = click.option("--yes", is_flag=True, help=f"Allow more than {CELL_LIMIT:,} cells.")
+_SUITE_OPTIONS = (click.argument("suite"), *_CELL_OPTIONS, store_option, plugins_option, _YES)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from benchmark.records import DatasetInfo, Folders, Images
+from benchmark.records import DatasetInfo, Folders, Images, StreamedImages
 from benchmark.registry import Plugin, parameter
 
 
@@ -18,11 +18,29 @@ class Dataset(Plugin, ABC):
     """
 
     kind: ClassVar[str] = "datasets"
+    is_streamed: ClassVar[bool] = False
+    """Whether `load` gives StreamedImages."""
 
     classes: tuple[int | str, ...] | None = parameter(None, doc="keep only these classes (labels or names), relabelled in this order")
     cap: int | None = parameter(None, doc="at most this many training images a class, drawn by seed", low=1)
     train_fraction: float | None = parameter(
         None, doc="pool train and test and split again, this share of each class to training", above=0, high=0.99
+    )
+    pool: str = parameter(
+        "merged",
+        doc="what train_fraction splits: the official parts merged, or the training part alone",
+        choices=("merged", "train"),
+        later=True,
+    )
+    pool_cap: int | None = parameter(
+        None, doc="with train_fraction: only so many images a class of the pool, the same ones for every seed", low=2, later=True
+    )
+    test_fraction: float | None = parameter(
+        None,
+        doc="with train_fraction: this share of each class is the test part, the same one at every train_fraction",
+        above=0,
+        high=0.99,
+        later=True,
     )
     validation: float = parameter(
         0.0, doc="share of each class's training images held out for validation, after the imbalance", low=0, high=0.9
@@ -33,5 +51,8 @@ class Dataset(Plugin, ABC):
         """Fingerprint, shape, classes and counts; DataError with the places searched if the data is absent."""
 
     @abstractmethod
-    def load(self, folders: Folders) -> Images:
-        """The images, memory-mapped where that saves memory. `num_train == len(labels)` says there is no test part."""
+    def load(self, folders: Folders) -> Images | StreamedImages:
+        """The images, memory-mapped where that saves memory, or what decodes them where they are too many for that.
+
+        `num_train == len(labels)` says there is no test part.
+        """

@@ -11,7 +11,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def _fill(root: Path, paths: Sequence[str], size: tuple[int, int], colour: Colou
         broken += outcome.broken
         report(outcome.done)
     if broken:
-        _refuse(root, sorted(broken))
+        refuse(root, sorted(broken))
     return True
 
 
@@ -133,7 +133,7 @@ def _decode_chunk(chunk: _Chunk) -> _Outcome:
     return _Outcome(len(chunk.paths), tuple(broken))
 
 
-def reporter(root: Path, total: int) -> Callable[[int], None]:
+def reporter(root: Path, total: int, *, what: str = "decoded") -> Callable[[int], None]:
     """Counts the images that are done and logs it now and then."""
     done, reported = 0, time.monotonic()
 
@@ -142,12 +142,13 @@ def reporter(root: Path, total: int) -> Callable[[int], None]:
         done += number
         if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()
-            logger.info("decoded %d of %d images of %s", done, total, root)
+            logger.info("%s %d of %d images of %s", what, done, total, root)
 
     return report
 
 
-def _refuse(root: Path, broken: list[str]) -> None:
+def refuse(root: Path, broken: list[str]) -> NoReturn:
+    """Raise the DataError that lists broken files."""
     listed = "".join(f"\n  - {line}" for line in broken[:10])
     more = f"\n  … and {len(broken) - 10} more" if len(broken) > 10 else ""
     images = "1 file" if len(broken) == 1 else f"{len(broken)} files"

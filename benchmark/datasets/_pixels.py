@@ -56,18 +56,27 @@ def pixels(path: str, size: tuple[int, int], colour: Colour) -> NDArray[np.uint8
 
     Turned upright, resized (bilinear with antialiasing, aspect not kept), transparency dropped as torchvision does, 16 bits cut to 8.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     height, width = size
+    found = upright(path, colour, least=2 * max(size))
+    if found.size != (width, height):
+        found = found.resize((width, height), Image.Resampling.BILINEAR)
+    array = np.asarray(found)
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def upright(path: str, colour: Colour, *, least: int) -> Image.Image:
+    """The image as L or RGB of eight bits, turned upright. BrokenImage if it cannot be decoded.
+
+    A JPEG whose sides are twice `least` or more is decoded at a reduced scale, no side below `least`: much faster, hardly another picture.
+    """
+    from PIL import ImageOps
+
     with _opened(path) as image:
         wanted = ("grey" if is_grey(image.mode) else "rgb") if colour == "auto" else colour
-        # a large JPEG is decoded at a reduced scale, at least twice the target: much faster, hardly a different picture
-        image.draft(image.mode, (2 * max(size), 2 * max(size)))
-        found = _flat(ImageOps.exif_transpose(image), wanted)
-        if found.size != (width, height):
-            found = found.resize((width, height), Image.Resampling.BILINEAR)
-        array = np.asarray(found)
-    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+        image.draft(image.mode, (least, least))
+        return _flat(ImageOps.exif_transpose(image), wanted)
 
 
 def _flat(image: Image.Image, colour: Colour) -> Image.Image:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 from benchmark.datasets import Dataset
 from benchmark.datasets._folder_cache import decoded, open_images
 from benchmark.datasets._pixels import Colour
+from benchmark.datasets._root import check_parts, check_root, find_root
 from benchmark.datasets._tree import Tree, scan
-from benchmark.errors import DataError, InvalidValue, shown
+from benchmark.errors import InvalidValue, shown
 from benchmark.records import DatasetInfo, Folders, Images
 from benchmark.registry import parameter, plugin
 
@@ -30,18 +30,13 @@ class ImageFolder(Dataset):
     parts: tuple[str, str] | None = parameter(None, doc="folders of the training and the test part, where they are not train and test")
 
     def __post_init__(self) -> None:
-        path = Path(self.root).expanduser()
-        if not path.is_absolute() and ".." in path.parts:
-            raise InvalidValue(
-                f"the relative path {shown(self.root)} of 'root' leaves its folder. Give an absolute path, or one without '..'."
-            )
+        check_root(self.root)
+        check_parts(self.parts)
         sides = self.shape
         if not all(_SMALLEST <= side <= _LARGEST for side in sides):
             raise InvalidValue(
                 f"expected sides from {_SMALLEST} to {_LARGEST} for 'size' of dataset 'image-folder', found {shown(self.size)}."
             )
-        if self.parts is not None and (len(set(self.parts)) != 2 or any(Path(part).name != part for part in self.parts)):
-            raise InvalidValue(f"expected two different names of folders in 'root' for 'parts', found {list(self.parts)}.")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -57,16 +52,5 @@ class ImageFolder(Dataset):
         return open_images(tree, found, cache=folders.cache)
 
     def _tree(self, folders: Folders) -> Tree:
-        return scan(self._folder(folders), parts=self.parts)
-
-    def _folder(self, folders: Folders) -> Path:
-        path = Path(self.root).expanduser()
-        bases = [folder for folder in (folders.suite, *folders.data) if folder is not None]
-        places = [path] if path.is_absolute() else list(dict.fromkeys(base / path for base in bases))
-        found = next((place for place in places if place.is_dir()), None)
-        if found is None:
-            searched = "".join(f"\n  - {place}" for place in places)
-            raise DataError(
-                f"the image folder {shown(self.root)} was not found. Looked for:{searched}\nMend `root`, or set SKEWBENCH_DATA."
-            )
-        return found.resolve()
+        root = find_root(self.root, folders, remedy="Mend `root`, or set SKEWBENCH_DATA.")
+        return scan(root, parts=self.parts)

@@ -37,10 +37,10 @@ class Machine:
         is_cuda = self.device.startswith("cuda")
         return {
             "host": socket.gethostname(),
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
             "device": self.device,
-            "device_name": torch.cuda.get_device_name(self.device) if is_cuda else _processor(),
+            "device_name": torch.cuda.get_device_name(self.device) if is_cuda else processor(),
             "threads": self.threads,
             "precision": "float32",
             "flush_denormal": True,
@@ -81,7 +81,8 @@ def choose_machine(device: str = "auto", threads: int = 1) -> Machine:
     return Machine(device, threads)
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:

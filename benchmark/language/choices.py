@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from benchmark import registry
+from benchmark import registry, typed
 from benchmark.errors import InvalidValue, Path
 from benchmark.identity import canonical
 from benchmark.language.located import Key, Node, failure, located
@@ -66,10 +66,10 @@ class Each:
 Choice = One | Either | Each
 
 
-def plugin_choice(kind: str, node: Node) -> Choice:
-    """`name`, `{name: {parameter: value | [values]}}`, or a list of these."""
+def plugin_choice(kind: str, node: Node, *, optional: bool = False) -> Choice:
+    """`name`, `{name: {parameter: value | [values]}}`, or a list of these; of null too where the plug-in is `optional`."""
     if isinstance(node.value, list):
-        return Either(tuple(_spec_choice(kind, item) for item in _distinct(node)))
+        return Either(tuple(One(item) if optional and item.value is None else _spec_choice(kind, item) for item in _distinct(node)))
     return _spec_choice(kind, node)
 
 
@@ -90,7 +90,7 @@ def _spec_choice(kind: str, node: Node) -> Choice:
 
 
 def _field_choices(cls: type, given: Node) -> dict[Key, Choice]:
-    hints = registry.hints(cls)
+    hints = typed.types_of(cls)
     known = {item.name for item in dataclasses.fields(cls)}
     return {key: _value_choice(hints[str(key)], item) if key in known else One(item) for key, item in given.items.items()}
 
@@ -98,10 +98,10 @@ def _field_choices(cls: type, given: Node) -> dict[Key, Choice]:
 def _value_choice(hint: Any, node: Node) -> Choice:
     kind = registry.plugin_kind(hint)
     if kind is not None and node.value is not None:
-        return plugin_choice(kind, node)
+        return plugin_choice(kind, node, optional=typed.is_optional(hint))
     if not isinstance(node.value, list):
         return One(node)
-    if registry.takes_list(hint) and not any(isinstance(item.value, list) for item in node.value):
+    if typed.takes_list(hint) and not any(isinstance(item.value, list) for item in node.value):
         return One(node)
     return Either(tuple(One(item) for item in _distinct(node)))
 

@@ -20,6 +20,7 @@ from yaml.scanner import Scanner
 
 from benchmark.errors import Path, UserError, shown
 from benchmark.language.located import Key, Node, Place, Scalar, SuiteError
+from benchmark.redaction import holds_secret, redact
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 50_000
@@ -209,6 +210,11 @@ def _scalar(node: nodes.ScalarNode) -> Scalar:
         raise _Refused(f"a text of {len(text):,} characters: at most {MAX_TEXT:,} are read.", node.start_mark)
     if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
         raise _Refused(f"{shown(text)} holds an escape that stands for no character.", node.start_mark)
+    if holds_secret(text):
+        hidden = shown(redact(text))
+        raise _Refused(
+            f"{hidden} holds a password or token: it would stand in every result. Take it from the environment.", node.start_mark
+        )
     if node.style is None and re.match(r"-[A-Za-z_{\[]", text) and not text.startswith("-."):
         raise _Refused(f"'{text}': an entry of a list needs a space after its dash.", node.start_mark)
     if tag == "int":

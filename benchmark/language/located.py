@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from benchmark.errors import InvalidValue, Path, UserError
+from benchmark.redaction import redact
 
 Key: TypeAlias = str | int
 Scalar: TypeAlias = str | int | float | bool | None
@@ -73,7 +74,7 @@ class SuiteError(UserError):
 
     def __init__(self, problem: str, *, place: Place, path: Path = ()) -> None:
         where = f"{dotted(path)}: " if path else ""
-        super().__init__(f"{place}: {where}{problem}")
+        super().__init__(redact(f"{place}: {where}{problem}"))  # an argument of the command line is a place too
         self.problem = problem
         self.place = place
         self.path = path

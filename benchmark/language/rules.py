@@ -3,67 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmark import registry
-from benchmark.cells import Attribute
+from benchmark import registry, typed
 from benchmark.errors import InvalidValue, UserError, shown, unknown
 from benchmark.language.document import parse
-from benchmark.language.keys import AXES
-from benchmark.language.located import Node, Place, Scalar, failure
+from benchmark.language.keys import AXES, CONSTRAINT, EXCLUDE
+from benchmark.language.located import Node, Place, failure
+from benchmark.language.words import check_words, text_of
 from benchmark.recipe import Recipe
+from benchmark.records import Attribute
+from benchmark.selectors import ORDERED, Condition, Selector, Test
 
 _NUMBER = r"[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\s*\.\.\s*({_NUMBER})")
 _COMPARISON = re.compile(r"(>=|<=|>|<|!=|==)\s*(.*)", re.DOTALL)
 _SETTING = re.compile(r"([\w.-]+)\s*(>=|<=|!=|==|=|>|<)\s*(.*)", re.DOTALL)
-_ORDERED: Mapping[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
-
-
-@dataclass(frozen=True)
-class Test:
-    """One comparison. `high` is used by the operator `..` (both ends included) alone."""
-
-    sign: str
-    operand: Scalar
-    high: float = 0.0
-
-    def holds(self, value: Attribute) -> bool:
-        if self.sign == "==":
-            return _same(value, self.operand)
-        if self.sign == "!=":
-            return not _same(value, self.operand)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isinstance(self.operand, int | float):
-            return False
-        return self.operand <= value <= self.high if self.sign == ".." else _ORDERED[self.sign](value, self.operand)
-
-
-@dataclass(frozen=True)
-class Condition:
-    """An attribute with what it may be: any of the tests. A cell without the attribute does not match."""
-
-    attribute: str
-    tests: tuple[Test, ...]
-
-    def holds(self, attributes: Mapping[str, Attribute]) -> bool:
-        return self.attribute in attributes and any(test.holds(attributes[self.attribute]) for test in self.tests)
-
-
-@dataclass(frozen=True)
-class Selector:
-    """Conditions that must all hold."""
-
-    conditions: tuple[Condition, ...]
-
-    @property
-    def uses_seed(self) -> bool:
-        return any(condition.attribute == "seed" for condition in self.conditions)
-
-    def matches(self, attributes: Mapping[str, Attribute]) -> bool:
-        return all(condition.holds(attributes) for condition in self.conditions)
 
 
 @dataclass(frozen=True)
@@ -86,6 +43,23 @@ class Rule:
 def reason(rules: Sequence[Rule], attributes: Mapping[str, Attribute]) -> str:
     """The first rule that leaves a cell out, as `exclude #2: because`; empty if none does."""
     return next((f"{rule.name}: {rule.because}" for rule in rules if rule.leaves_out(attributes)), "")
+
+
+def rules_of(node: Node | None, word: str) -> list[Rule]:
+    if node is None or node.value is None:
+        return []
+    if not isinstance(node.value, list):
+        raise failure(node, f"expected a list of rules, found {shown(node.plain)}. Put '- ' before each.")
+    return [_rule(item, f"{word} #{i + 1}") for i, item in enumerate(node.value)]
+
+
+def _rule(node: Node, name: str) -> Rule:
+    if name.startswith("exclude"):
+        check_words(node, EXCLUDE, what="key of a rule:", required=("when", "because"))
+        return Rule(name, selector(node.items["when"]), text_of(node.items["because"]))
+    check_words(node, CONSTRAINT, what="key of a rule:", required=("require", "because"))
+    when = selector(node.items["when"]) if "when" in node.items else Selector(())
+    return Rule(name, when, text_of(node.items["because"]), selector(node.items["require"]))
 
 
 def selector(node: Node) -> Selector:
@@ -117,7 +91,7 @@ def _from_setting(text: str) -> Condition:
 
 def _condition(name: str, item: Node, parent: Node) -> Condition:
     try:
-        kind = _attribute_kind(name)
+        kind = attribute_kind(name)
     except InvalidValue as error:
         raise failure(parent, error.problem, key=next((key for key in parent.keys if str(key) == name), None)) from None
     if isinstance(item.value, dict) or item.value == []:
@@ -148,7 +122,7 @@ def _parsed(node: Node) -> Test:
     operand = parse(comparison[2], source=str(node.place), lines=False).value
     if isinstance(operand, dict | list) or operand is None and comparison[2].strip() == "":
         raise failure(node, f"expected a value after '{comparison[1]}', found {shown(comparison[2])}.")
-    if comparison[1] in _ORDERED and (isinstance(operand, bool) or not isinstance(operand, int | float)):
+    if comparison[1] in ORDERED and (isinstance(operand, bool) or not isinstance(operand, int | float)):
         raise failure(node, f"expected a number after '{comparison[1]}', found {shown(operand)}.")
     return Test(comparison[1], operand)
 
@@ -163,14 +137,7 @@ def _check_name(kind: str, test: Test, node: Node) -> None:
         raise failure(node, error.problem) from None
 
 
-def _same(value: Attribute, operand: Scalar) -> bool:
-    """Numbers compare as numbers; a boolean equals a boolean only."""
-    if isinstance(value, bool) or isinstance(operand, bool):
-        return value is operand
-    return value == operand
-
-
-def _attribute_kind(name: str) -> str | None:
+def attribute_kind(name: str) -> str | None:
     """The kind of plug-in whose name the attribute holds, None if it holds a parameter; InvalidValue if no cell can have it."""
     first, *rest = name.split(".")
     if name == "seed":
@@ -184,7 +151,7 @@ def _attribute_kind(name: str) -> str | None:
         if not having:
             prefix = ".".join([first, *rest[:depth]])
             raise InvalidValue(unknown("attribute", name, {f"{prefix}.{field}" for cls in classes for field in fields_of(cls)}))
-        kinds = [registry.plugin_kind(registry.hints(cls)[segment]) for cls in having]
+        kinds = [registry.plugin_kind(typed.types_of(cls)[segment]) for cls in having]
         kind = next((found for found in kinds if found is not None), None)
         classes = _classes(kind) if kind is not None else []
     return kind
@@ -203,7 +170,7 @@ def attribute_names() -> list[str]:
     for prefix, cls in owners:
         for field in fields_of(cls):
             found.add(f"{prefix}.{field}")
-            kind = registry.plugin_kind(registry.hints(cls)[field])
+            kind = registry.plugin_kind(typed.types_of(cls)[field])
             found |= {f"{prefix}.{field}.{name}" for inner in (_classes(kind) if kind else []) for name in fields_of(inner)}
     return sorted(found)
 

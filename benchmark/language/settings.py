@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from benchmark import registry
+from benchmark import registry, typed
 from benchmark.errors import InvalidValue, UserError, unknown
 from benchmark.language.document import parse
 from benchmark.language.keys import AXES, GRID
@@ -114,7 +114,7 @@ def _in_fields(cls: type, given: Node, path: list[str], value: Node) -> Node | N
         return None
     if not rest:
         return given.having(name, value)
-    kind = registry.plugin_kind(registry.hints(cls)[name])
+    kind = registry.plugin_kind(typed.types_of(cls)[name])
     if kind is None:
         return None
     changed = _in_specs(kind, given.items.get(name) or _default(item, value), rest, value)

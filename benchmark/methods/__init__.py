@@ -37,7 +37,21 @@ class Adjust:
     offset: tuple[float, ...]
 
 
-Step = Train | Adjust
+@dataclass(frozen=True, kw_only=True)
+class Finetune:
+    """Train the network's `head` alone, on the imbalanced set as it is, for the recipe's budget; the rest is frozen in evaluation mode.
+
+    Cross-entropy, the recipe's optimizer with its state at zero, the schedule from its beginning.
+    """
+
+    by: Method
+    lr_factor: float
+    """Times the recipe's learning rate."""
+    frozen_dropout: bool = False
+    """The frozen part's dropout acts while the head is trained: images go through the network at every step, no features are kept."""
+
+
+Step = Train | Adjust | Finetune
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,49 @@
+"""Keys, texts and switches of the suite language, each refused with what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmark.errors import shown, unknown
+from benchmark.language.keys import GRID, Word
+from benchmark.language.located import Key, Node, SuiteError, failure
+from benchmark.language.misplaced import belongs
+
+
+def check_words(node: Node, words: Mapping[str, Word], *, what: str, required: Sequence[str] = ()) -> None:
+    """Refuse anything but a mapping with known keys and all required ones."""
+    if node.value is None:
+        raise failure(node, f"expected a mapping with the keys {', '.join(words)}, found nothing.")
+    if not isinstance(node.value, dict):
+        colon = " A key needs a space after its colon." if isinstance(node.value, str) and ":" in node.value else ""
+        raise failure(node, f"expected a mapping with the keys {', '.join(words)}, found {shown(node.plain)}.{colon}")
+    for key in node.value:
+        if key not in words:
+            raise _unknown_key(node, key, words, what)
+    for key in required:
+        if node.items.get(key) is None or node.items[key].value is None:
+            raise failure(node, f"'{key}' is missing: {words[key].doc}.")
+
+
+def _unknown_key(node: Node, key: Key, words: Mapping[str, Word], what: str) -> SuiteError:
+    if key in GRID and what == "key":
+        return failure(node, f"'{key}' cannot stand here. It belongs under 'grid' (or 'defaults').", key=key)
+    where = "" if "rule" in what else belongs(str(key), node.items[key].plain)
+    return failure(node, f"'{key}' cannot stand here: {where}" if where else unknown(what, key, words), key=key)
+
+
+def text_of(node: Node | None) -> str:
+    if node is None:
+        return ""
+    if not isinstance(node.value, str) or not node.value.strip():
+        raise failure(node, f"expected a text, found {shown(node.plain)}.")
+    return node.value.strip()
+
+
+def switch_of(node: Node | None, *, default: bool) -> bool:
+    if node is None:
+        return default
+    words = {"on": True, "off": False, True: True, False: False}
+    if isinstance(node.value, dict | list) or node.value not in words or (isinstance(node.value, int) and not isinstance(node.value, bool)):
+        raise failure(node, f"expected on or off, found {shown(node.plain)}.")
+    return words[node.value]
