@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import signal
@@ -17,7 +18,6 @@ import optuna
 import pytest
 import tuning_factory as factory
 from optuna.trial import TrialState
-from postgres import postgres, postgres_url  # noqa: F401  # fixtures
 from tuning_factory import FakeRounds, place, points, sqlite, studies, tuned
 
 from benchmark.errors import UserError
@@ -164,6 +164,37 @@ def test_several_who_join_a_study_keep_its_budget_and_do_nothing_twice(tmp_path,
     assert all(trial.state == TrialState.COMPLETE for trial in study.counted())
     assert study.is_done
     close_storage(study.storage)
+
+
+def test_of_those_who_make_the_tables_at_once_nobody_leaves_a_connection_open(postgres, new_database):
+    """Optuna lets all but one die while they make the tables of a new database; what they had open goes with them, collected or not."""
+    url, together, failed = new_database(), threading.Barrier(6), []
+
+    def join() -> None:
+        together.wait(60)
+        try:
+            close_storage(open_storage(url))
+        except UserError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=join) for _ in range(6)]
+    gc.disable()
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert not failed
+        with postgres.connection() as connection:
+            database = url.rpartition("/")[2]
+            for _ in range(50):  # the server takes a moment to see the end of a connection
+                (still,) = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (database,)).fetchone()
+                if not still:
+                    break
+                time.sleep(0.1)
+        assert still == 0
+    finally:
+        gc.enable()
 
 
 def test_a_failed_trial_is_no_score_and_counts(tmp_path):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from benchmark.errors import UserError
-from benchmark.tune.storage import dashboard_url, open_storage, shown
+from benchmark.tune.storage import close_storage, dashboard_url, open_storage, shown
 
 _URL = "SKEWBENCH_STORAGE_URL"
 _SCRIPT = f"import os, sys; sys.argv.insert(1, os.environ.pop('{_URL}')); from optuna_dashboard._cli import main; sys.exit(main())"
@@ -20,7 +20,7 @@ def serve(url: str, port: int, say: Callable[[str], None]) -> int:
     """Run the dashboard until it is interrupted; its exit code. UserError where it is not installed or the storage cannot be opened."""
     if importlib.util.find_spec("optuna_dashboard") is None:
         raise UserError("--dashboard needs optuna-dashboard: pip install 'skewbench[dashboard]'.")
-    open_storage(url)
+    close_storage(open_storage(url))
     say(f"{shown(url)} on http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = [sys.executable, "-c", _SCRIPT, "--host", "127.0.0.1", "--port", str(port)]
     try:

@@ -58,11 +58,23 @@ def open_storage(url: str) -> BaseStorage:
         return _created(target, {"pool_pre_ping": True})
 
 
+class _Storage(RDBStorage):
+    """Optuna's, but one that could not be made leaves no connection open behind it."""
+
+    def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
+        try:
+            super().__init__(url, engine_kwargs=engine_kwargs)
+        except BaseException:
+            if hasattr(self, "scoped_session"):
+                close_storage(self)
+            raise
+
+
 def _created(url: str, options: dict[str, Any]) -> RDBStorage:
     """The storage, its tables made if it is new. Of two who make them at once Optuna lets one die: that one looks again."""
     for attempt in range(_ATTEMPTS):
         try:
-            return RDBStorage(url, engine_kwargs=options)
+            return _Storage(url, engine_kwargs=options)
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
             if attempt == _ATTEMPTS - 1 or not any(words in str(error) for words in _RACES):
                 raise
