@@ -22,6 +22,8 @@ _NATURAL = 2.0
 """Above this ratio of largest to smallest class the folder's own imbalance is studied as it is."""
 _RATIO, _FEWEST = 10, 5
 """The step ratio to aim at, and the images that it must leave a rare class."""
+_EPOCHS, _BATCH, _MOST, _LEAST = 30, 32, 500, 100
+"""Few images need few steps: so many times over them, within these bounds."""
 _SHOWN = 10
 _NAMED = 6
 _CHUNK = 64
@@ -116,10 +118,15 @@ grid:                          # every combination is trained
 recipe:                        # the same for every method; a list makes any value an axis
   optimizer: {{sgd: {{lr: 0.01, momentum: 0.9}}}}
   schedule: cosine
-  iterations: 500              # sized for a CPU: raise it for results to rely on
-  batch: 32
+  iterations: {_iterations(report)}              # sized for a CPU: raise it for results to rely on
+  batch: {_BATCH}
 metrics: [auc, balanced_accuracy, f1, recall.per_class]  # the first is the main one
 """
+
+
+def _iterations(report: FolderReport) -> int:
+    images = sum(report.train_counts) * (1.0 if any(report.test_counts) else _TRAIN_FRACTION)
+    return min(_MOST, max(_LEAST, round(_EPOCHS * images / _BATCH)))
 
 
 def quoted(text: str) -> str:

@@ -92,7 +92,7 @@ def test_asked_twice_it_stops_at_once(tmp_path):
 
 
 def test_stages_that_can_end_in_time_are_finished(tmp_path):
-    store, suite = tmp_path / "store", write(tmp_path, "none, ros, rus", seeds=4, iterations=200)
+    store, suite = tmp_path / "store", write(tmp_path, "none, ros, rus", seeds=4, iterations=100)
     with start(suite, store, "--workers", "1") as process:
         assert process.stderr is not None
         while not process.stderr.readline().startswith("[1/"):

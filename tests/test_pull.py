@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import filecmp
 import json
+import math
+import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from faulty import free_port
 from hypothesis import given
 from hypothesis import strategies as st
 from test_cli import SUITE, skewbench
@@ -23,6 +28,8 @@ from trackers.documents import as_json, record
 from trackers.location import TrackerError
 from trackers.mlflow_store import MlflowStore
 from trackers.pull import pull, read_results
+from trackers.server import mlflow_command, server_environment
+from trackers.service import Service, serving
 from trackers.suite_document import read_suite_document, suite_document
 from trackers.sync import Beyond, sync
 
@@ -150,6 +157,37 @@ def test_a_writer_killed_in_the_middle_loses_nothing(tmp_path: Path, empty_track
 
 
 @pytest.mark.slow
+def test_a_server_killed_in_the_middle_loses_nothing(tmp_path: Path, empty_tracker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's processes, by -9, while it takes what is synced: twice, somewhere else each time; then all is there once, and equal."""
+    from mlflow import MlflowClient
+
+    places = ["--backend-store-uri", copied(empty_tracker, tmp_path), "--artifacts-destination", str(tmp_path / "artifacts")]
+    port, wanted, log_batch = free_port(), everything("served"), MlflowClient.log_batch
+    server = Service([*mlflow_command("127.0.0.1", port, workers=1), *places], server_environment(), "127.0.0.1", port, tmp_path / "log")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    for calls in (3, 5):
+        with serving(server) as process, monkeypatch.context() as patch:
+            left = iter(range(calls))
+
+            def killing(*given: Any, of: subprocess.Popen[bytes] = process, count: Iterator[int] = left, **named: Any) -> None:
+                if next(count, None) is None:
+                    os.killpg(of.pid, signal.SIGKILL)
+                log_batch(*given, **named)
+
+            patch.setattr(MlflowClient, "log_batch", killing)
+            with pytest.raises(TrackerError, match="No result is lost.*skewbench sync"):
+                sync(wanted, store=tmp_path, uri=server.url)
+    with serving(server):
+        client = MlflowClient(server.url)
+        (experiment,) = [each for each in client.search_experiments() if each.name.endswith("served")]
+        assert 0 < len(client.search_runs([experiment.experiment_id])) < len(wanted.cells)
+        sync(wanted, store=tmp_path, uri=server.url)
+        found = client.search_runs([experiment.experiment_id], "tags.`bench.level` = 'cell'")
+        assert sorted(run.data.tags["bench.cell_key"] for run in found) == sorted(c.key for c in wanted.cells if c.status != "missing")
+        assert_same(read_results(server.url, "served"), wanted)
+
+
+@pytest.mark.slow
 def test_the_report_of_a_pulled_store_is_the_same_file_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     """From the command line, on a finished suite: to MLflow, back, to another MLflow, and back."""
     monkeypatch.chdir(tmp_path)
@@ -169,6 +207,31 @@ def test_the_report_of_a_pulled_store_is_the_same_file_by_file(tmp_path: Path, m
     assert (code, "--seeds cannot choose" in err) == (2, True)
     code, _, err = skewbench("pull", name, "--store", "skewbench-results", capsys=capsys)
     assert (code, "a store of its own" in err) == (2, True)
+
+
+def test_the_history_comes_along(tmp_path: Path, empty_tracker: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """Three rounds of a suite at three commits: a report from the tracker, or from a store pulled from it, tells all of them."""
+    monkeypatch.chdir(tmp_path)
+    uri, now = copied(empty_tracker, tmp_path), everything("rounds")
+    for number in range(3):
+        cells = [
+            replace(
+                cell, key=f"{number}{cell.key[1:]}", ended=cell.ended + 1000 * number, context={**cell.context, "code_version": f"c{number}"},
+                metrics={name: value - number / 10 for name, value in cell.metrics.items()},
+            )
+            for cell in now.cells
+        ]  # fmt: skip
+        sync(replace(now, cells=tuple(cells)), store=tmp_path, uri=uri)
+    assert skewbench("pull", "rounds", uri, "--store", "there", capsys=capsys)[0] == 0
+    told = [
+        json.loads(skewbench("report", "rounds", *words, "--json", capsys=capsys)[1])["timeline"]
+        for words in (("--from-mlflow", uri), ("--store", "there"))
+    ]
+    assert told[0] == told[1]
+    means = [math.fsum(c.metrics["auc"] for c in now.cells[6:9]) / 3 - number / 10 for number in range(3)]
+    (found,) = [s for s in told[0] if s["metric"] == "auc" and s["moments"][0]["value"] == pytest.approx(means[0])]
+    assert [(moment["commit"], moment["num"]) for moment in found["moments"]] == [("c0", 3), ("c1", 3), ("c2", 3)]
+    assert [moment["value"] for moment in found["moments"]] == pytest.approx(means)
 
 
 def same_files(one: Path, other: Path) -> bool:

@@ -177,7 +177,7 @@ def test_the_critical_difference_diagram_is_drawn_where_ranks_can_be_tested() ->
 
 @pytest.fixture
 def fake_tracker(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Stands in for trackers.pull.read_results, which has tests of its own."""
+    """Stands in for what reads a tracker, which has tests of its own."""
     asked: list[tuple[str, str]] = []
 
     def read_results(uri: str, suite: str) -> SuiteResults:
@@ -185,6 +185,8 @@ def fake_tracker(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         return replace(results(ratios=(10.0,)), name=suite)
 
     monkeypatch.setitem(sys.modules, "trackers.pull", SimpleNamespace(read_results=read_results))
+    nothing = SimpleNamespace(points=(), unreadable=0)
+    monkeypatch.setitem(sys.modules, "trackers.points", SimpleNamespace(read_points=lambda uri, suite: nothing))
     return asked
 
 

@@ -156,6 +156,19 @@ def test_the_size_fits_the_images(side: int, size: int) -> None:
     assert suite(report(median_side=side))["grid"]["dataset"]["image-folder"]["size"] == size
 
 
+@pytest.mark.parametrize(
+    ("changes", "iterations"),
+    [
+        ({"train_counts": (40, 12)}, 100),
+        ({"train_counts": (200, 100)}, 225),  # thirty times over 240 images, 32 at a time
+        ({"train_counts": (200, 100), "test_counts": (9, 9)}, 281),
+        ({"train_counts": (5000, 100)}, 500),
+    ],
+)
+def test_few_images_are_trained_on_for_few_steps(changes: dict[str, Any], iterations: int) -> None:
+    assert suite(report(**changes))["recipe"]["iterations"] == iterations
+
+
 @pytest.mark.parametrize("name", ["", "My-suite", "a b", "-a", "a/b", "../a", "a\n"])
 def test_a_bad_name_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="suite's name"):

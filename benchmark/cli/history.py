@@ -13,13 +13,14 @@ import click
 
 from benchmark.changes import Limits, changes_of
 from benchmark.cli.console import print_json, print_table
-from benchmark.cli.session import Session, store_option
+from benchmark.cli.session import store_option
 from benchmark.errors import UserError, unknown
 from benchmark.evaluate import metric_infos
 from benchmark.identity import canonical, digest
 from benchmark.ledger import Ledger
 from benchmark.moments import MEMORY, TIME, UNITS, Change, Moment, Point, Series
 from benchmark.points import series_of
+from benchmark.records import SuiteResults
 from benchmark.spec import read_suite
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -65,12 +66,7 @@ def _points(suite: str, store: Path, uri: str | None) -> Sequence[Point]:
     """The suite's history. UserError where there is none."""
     name = _name(suite)
     if uri is not None:
-        from trackers.points import read_points
-
-        read = read_points(uri, name)
-        if read.unreadable:
-            click.echo(f"skewbench: warning: {read.unreadable} runs without a readable cell.json are left out", err=True)
-        found: Sequence[Point] = read.points
+        found: Sequence[Point] = tracked_points(uri, name)
     else:
         if not (store / "ledger.sqlite").exists():
             raise UserError(f"there is no store {store}: run the suite first, or give --store or --from-mlflow.")
@@ -79,6 +75,16 @@ def _points(suite: str, store: Path, uri: str | None) -> Sequence[Point]:
     if not found:
         raise UserError(f"nothing of '{name}' has been measured there yet: `skewbench run {suite}`.")
     return found
+
+
+def tracked_points(uri: str, suite: str) -> Sequence[Point]:
+    """The history of the suite of this name in a tracker; says so where runs had to be left out."""
+    from trackers.points import read_points
+
+    read = read_points(uri, suite)
+    if read.unreadable:
+        click.echo(f"skewbench: warning: {read.unreadable} runs without a readable cell.json are left out of the history", err=True)
+    return read.points
 
 
 def _name(suite: str) -> str:
@@ -121,15 +127,12 @@ def found_series(points: Sequence[Point], metrics: Mapping[str, bool | None], li
     return [replace(each, changes=changes_of(each, limits)) for each in series_of(points, metrics)]
 
 
-def timeline_of(session: Session) -> tuple[Series, ...]:
-    """The series of a session's configurations: main metric, time and memory. What a report shows of the history."""
-    if session.ledger is None:
-        return ()
-    planned = {digest(canonical(dict(cell.cell.config.attributes))) for cell in session.plan.cells}
-    points = [point for point in session.ledger.points(session.suite.name) if point.series_key in planned]
-    main = metric_infos(session.suite.metrics)[:1]
-    metrics: dict[str, bool | None] = {info.name: info.higher_is_better for info in main}
-    return tuple(found_series(points, {**metrics, TIME: False, MEMORY: False}, Limits()))
+def with_timeline(results: SuiteResults, points: Sequence[Point]) -> SuiteResults:
+    """The results with how their configurations went over time: main metric, time and memory. What a report shows of the history."""
+    planned = {digest(canonical(dict(cell.attributes))) for cell in results.cells}
+    main = {info.name: info.higher_is_better for info in results.metrics[:1]}
+    own = [point for point in points if point.series_key in planned]
+    return replace(results, timeline=tuple(found_series(own, {**main, TIME: False, MEMORY: False}, Limits())))
 
 
 def _row(series: Series) -> list[str]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmark.cli.console import print_json
+from benchmark.cli.history import tracked_points
 from benchmark.cli.session import Choice, default_store
 from benchmark.errors import UserError
 from benchmark.ledger import Ledger
+from benchmark.moments import Point
 from benchmark.records import SuiteResults
 from benchmark.redaction import redact
 
@@ -60,10 +62,11 @@ def pull(suite: str, uri: str | None, store: Path, as_json: bool) -> None:
     from trackers.location import default_uri
     from trackers.pull import pull as read
 
-    click.echo(f"reading {suite} from {redact(uri or default_uri(default_store()))} ...", err=True)
-    found = read(uri or default_uri(default_store()), suite)
+    place = uri or default_uri(default_store())
+    click.echo(f"reading {suite} from {redact(place)} ...", err=True)
+    found, history = read(place, suite), tracked_points(place, suite)
     done = [cell for cell in found.results.cells if cell.status != "missing"]
-    _keep(store, PulledSuite(found.results, found.variant, redact(uri or default_uri(default_store()))))
+    _keep(store, PulledSuite(found.results, found.variant, redact(place)), history)
     report = PullReport(found.results.name, str(store), len(found.results.cells), len(done), found.absent)
     if found.absent:
         click.echo(
@@ -78,7 +81,7 @@ def pull(suite: str, uri: str | None, store: Path, as_json: bool) -> None:
         )
 
 
-def _keep(store: Path, pulled: PulledSuite) -> None:
+def _keep(store: Path, pulled: PulledSuite, history: Sequence[Point]) -> None:
     """Write the store; pulling again replaces what was pulled before. UserError for a store in which something was computed."""
     from trackers.suite_document import suite_document
 
@@ -89,6 +92,7 @@ def _keep(store: Path, pulled: PulledSuite) -> None:
         document = base64.b64encode(suite_document(pulled.results, pulled.variant)).decode()
         ledger.forget_cells(name, list(ledger.scored(name)))
         ledger.take_over([cell for cell in pulled.results.cells if cell.status != "missing"])
+        ledger.add_points(history)
         ledger.note(PULLED, name, {"uri": pulled.uri, "document": document, "when": time.time()})
 
 

@@ -13,11 +13,12 @@ import click
 
 import benchmark
 from benchmark.cli.console import print_json
-from benchmark.cli.history import timeline_of
+from benchmark.cli.history import tracked_points, with_timeline
 from benchmark.cli.pulling import pulled_suite, told
 from benchmark.cli.session import Choice, Session, cell_options, default_store, open_session
 from benchmark.combine import combined
 from benchmark.errors import UserError
+from benchmark.ledger import Ledger
 from benchmark.records import SuiteResults
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def report(
 def _from_tracker(uri: str, suites: Sequence[str]) -> list[SuiteResults]:
     from trackers.pull import read_results
 
-    return [read_results(uri, suite) for suite in suites]
+    return [with_timeline(read_results(uri, suite), tracked_points(uri, suite)) for suite in suites]
 
 
 def _known(choice: Choice) -> SuiteResults:
@@ -143,14 +144,14 @@ def _known(choice: Choice) -> SuiteResults:
     pulled = pulled_suite(choice)
     if pulled is None:
         session = open_session(choice)
-        return with_timeline(session, session.results())
+        return _over_time(session, session.results())
     click.echo(told(pulled), err=True)
-    return pulled.results
+    with Ledger(choice.store, writable=False) as ledger:
+        return with_timeline(pulled.results, ledger.points(choice.suite))
 
 
-def with_timeline(session: Session, results: SuiteResults) -> SuiteResults:
-    """The results with how they went over commits and dates, for a report."""
-    return replace(results, timeline=timeline_of(session))
+def _over_time(session: Session, results: SuiteResults) -> SuiteResults:
+    return with_timeline(results, session.ledger.points(session.suite.name)) if session.ledger else results
 
 
 def _say_if_nothing(results: SuiteResults) -> None:
@@ -174,7 +175,7 @@ def report_folder(choice: Choice, name: str) -> Path:
 
 def write_report_if_changed(session: Session, results: SuiteResults) -> Path:
     """Write the report unless the one that stands there was made of the very same results."""
-    folder, results = report_folder(session.choice, session.suite.name), with_timeline(session, results)
+    folder, results = report_folder(session.choice, session.suite.name), _over_time(session, results)
     index, stamp = folder / "index.html", folder / STAMP
     is_same = index.exists() and stamp.exists() and stamp.read_text() == _made_of(results)
     return index if is_same else _write_report(results, folder, Wish((), None, tuple(FORMATS), ("svg",)))
