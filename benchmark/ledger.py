@@ -271,9 +271,9 @@ class Ledger:
         with self._transaction():
             return ledger_points.add(self._db, points)
 
-    def points(self, suite: str) -> list[Point]:
-        """Every measurement of a suite's cells, the oldest first: as they stand, of whatever code, and those that were superseded."""
-        return ledger_points.read(self._read, suite, self.cells(suite).values())
+    def points(self, suite: str, known: Mapping[str, CellResult] | None = None) -> list[Point]:
+        """Every measurement of a suite's cells, the oldest first, superseded ones too. `known`: cells that were read before, by key."""
+        return ledger_points.read(self._read, suite, known or {})
 
     def scored(self, suite: str) -> dict[str, Scored]:
         """How the recorded cells of a suite stand, by cell key."""

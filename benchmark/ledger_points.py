@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from benchmark.moments import Point
 from benchmark.points import point_from, point_of
@@ -28,10 +28,21 @@ def add(database: sqlite3.Connection, points: Sequence[Point]) -> int:
     return database.total_changes - before
 
 
-def read(ask: Callable[..., sqlite3.Cursor], suite: str, cells: Iterable[CellResult]) -> list[Point]:
+def read(ask: Callable[..., sqlite3.Cursor], suite: str, known: Mapping[str, CellResult]) -> list[Point]:
     """The history of a suite, the oldest first: the cells as they stand, of whatever code, and what the table holds. `ask`: a query."""
-    found = {(point.cell, point.ended): point for result in cells if (point := point_of(result))}
+    found = {(point.cell, point.ended): point for result in _cells(ask, suite, known) if (point := point_of(result))}
     if ask("SELECT 1 FROM sqlite_master WHERE name = 'points'").fetchone():  # a store of before, opened to read, has none
         rows = ask("SELECT point FROM points WHERE suite = ?", (suite,))
         found |= {(point.cell, point.ended): point for (text,) in rows if (point := point_from(json.loads(text)))}
     return sorted(found.values(), key=lambda point: (point.ended, point.cell))
+
+
+def _cells(ask: Callable[..., sqlite3.Cursor], suite: str, known: Mapping[str, CellResult]) -> Iterator[CellResult]:
+    if not known:
+        yield from (cell_result(json.loads(text)) for (text,) in ask("SELECT result FROM cells WHERE suite = ?", (suite,)))
+        return
+    for (key,) in ask("SELECT key FROM cells WHERE suite = ?", (suite,)).fetchall():
+        if key in known:
+            yield known[key]
+        else:
+            yield cell_result(json.loads(ask("SELECT result FROM cells WHERE suite = ? AND key = ?", (suite, key)).fetchone()[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -37,7 +38,7 @@ class Point:
     profile: Mapping[str, float]
     """Seconds and MiB by the names of CellResult.profile, with `time` and `memory`, and the flags."""
 
-    @property
+    @functools.cached_property
     def series_key(self) -> str:
         """Identity of its configuration whatever the code and the data's content: 32 hexadecimal digits."""
         return digest(canonical(dict(self.attributes)))

@@ -10,7 +10,9 @@ _TOKEN = re.compile(r"://[^\s/:@]+@")
 _FIELD = re.compile(rf"(?i)([?&;#](?:[\w.-]*[_.-])?(?:{SECRET_WORDS})=)[^\s&;#'\"]+")
 _SETTING = re.compile(r"(?i)(?<![?&;#\w.-])((?:password|passwd|pwd)\s*=\s*)(?:'[^']*'|\"[^\"]*\"|[^\s'\"]+)")
 """As in a connection string: `host=db user=me password=…`."""
-_CERTAIN = re.compile(rf"(?i)\w://[^\s/:@?#]*:[^\s/@?#]+@|\w://\S*[?&](?:[\w.-]*[_.-])?(?:{SECRET_WORDS})=[^\s&#]")
+_HIDDEN = r"(?!\*\*\*(?:[@\s&;#'\"]|$))"
+"""What `redact` writes is no secret."""
+_CERTAIN = re.compile(rf"(?i)\w://[^\s/:@?#]*:{_HIDDEN}[^\s/@?#]+@|\w://\S*[?&](?:[\w.-]*[_.-])?(?:{SECRET_WORDS})={_HIDDEN}[^\s&#]")
 
 
 def redact(text: str) -> str:

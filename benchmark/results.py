@@ -16,6 +16,7 @@ from benchmark.identity import canonical, digest
 from benchmark.ledger import Ledger
 from benchmark.metrics import Metric
 from benchmark.plan import Plan, PlannedCell
+from benchmark.points import OF_THE_CODE
 from benchmark.records import CellResult, SuiteResults
 from benchmark.references import compare
 from benchmark.rows import StageRow
@@ -75,7 +76,8 @@ def finished(suite: str, work: CellStages, ledger: Ledger, metrics: Sequence[Met
         curve=tuple((int(step), float(loss)) for step, loss in train.facts.get("curve", ())),
         history=history,
         profile=_profile(found),
-        context=train.context,
+        # what trained it may be older than what made the result of it
+        context={**train.context, **{name: last.context[name] for name in OF_THE_CODE if name in last.context}},
         started=min(row.started for row in found),
         ended=max(row.ended for row in found),
     )

@@ -71,9 +71,9 @@ def stored_file(text: str | None) -> StoredFile | None:
 
 def cell_result(data: dict[str, Any]) -> CellResult:
     data["confusion_KK"] = data["confusion_KK"] and tuple(tuple(row) for row in data["confusion_KK"])
-    data["curve"] = tuple((int(step), float(loss)) for step, loss in data["curve"])
+    data["curve"] = tuple(map(tuple, data["curve"]))  # JSON keeps whole numbers and others apart
     history = data.get("history", {})  # records of before there was one have none
-    data["history"] = {name: tuple((int(step), float(value)) for step, value in points) for name, points in history.items()}
+    data["history"] = {name: tuple(map(tuple, points)) for name, points in history.items()}
     for name in ("class_names", "class_counts", "sampled_counts"):
         data[name] = tuple(data[name])
     return CellResult(**data)

@@ -92,9 +92,21 @@ def walk(dimensions: Sequence[Dimension], base: Configuration, pick: Pick) -> tu
 
 
 def applies(dimensions: Sequence[Dimension], base: Configuration) -> tuple[Dimension, ...]:
-    """The dimensions that some point of the space of this configuration has."""
+    """The dimensions that some point of the space of this configuration has.
+
+    One whose condition speaks of what no other dimension varies is ruled out where that does not hold: no point could ask for it.
+    """
     docs = variants([base.doc], dimensions)
-    return tuple(item for item in dimensions if any(holder(doc, item.path) for doc in docs))
+    found = tuple(item for item in dimensions if any(holder(doc, item.path) for doc in docs) and not _ruled_out(item, dimensions, base))
+    return found if len(found) == len(dimensions) else applies(found, base)  # with one gone, what it would have varied stands still
+
+
+def _ruled_out(dimension: Dimension, dimensions: Sequence[Dimension], base: Configuration) -> bool:
+    """Whether a condition of the dimension fails whatever the others are."""
+    varied = [item.path for item in dimensions]
+    fixed = [each for each in dimension.when.conditions if not any(f"{each.attribute}.".startswith(f"{path}.") for path in varied)]
+    attributes = base.attributes
+    return not all(condition.holds(attributes) for condition in fixed)
 
 
 def variants(docs: Sequence[Doc], dimensions: Sequence[Dimension]) -> list[Doc]:

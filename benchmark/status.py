@@ -13,6 +13,7 @@ from benchmark.owners import alive, ourselves
 from benchmark.plan import Plan
 from benchmark.records import CellResult
 from benchmark.results import SOLO
+from benchmark.studies import CELLS
 
 MEANT, AT_WORK = "meant", "at-work"
 """Kinds of notes in the ledger, by suite: the cells that its last `run` was asked for; the processes that run it."""
@@ -65,9 +66,9 @@ def announce(ledger: Ledger, plan: Plan, command: str) -> None:
 
 
 def statuses(ledger: Ledger) -> list[SuiteStatus]:
-    """Every suite that was run or recorded here."""
+    """Every suite that was run or recorded here. What a tuning compared is none: it has no runs of cells in the tracker to wait for."""
     meant, at_work, claims = ledger.notes(MEANT), ledger.notes(AT_WORK), ledger.claims()
-    names = sorted({*meant, *ledger.suites()})
+    names = sorted(name for name in {*meant, *ledger.suites()} if not name.startswith(CELLS))
     return [_status(ledger, name, meant.get(name, {}), at_work.get(name, ()), claims) for name in names]
 
 

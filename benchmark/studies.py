@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+CELLS = "tune/"
+"""Before a suite's name: the cells that its winners are compared by, which are recorded like those of a suite but are no suite to run."""
 TrialState = Literal["complete", "pruned", "failed", "running"]
 Value = str | int | float | bool | None
 
@@ -70,6 +72,10 @@ class Study:
     """Version."""
     storage: str = ""
     """URL without a password."""
+    budget_seconds: float | None = None
+    """The budget where it is time, else None."""
+    jobs: int = 1
+    """Trials that were under way together: a budget of time may be exceeded by so many."""
 
     @property
     def winner(self) -> Trial | None:
@@ -139,11 +145,22 @@ class Tuning:
 
 
 def unequal(studies: Sequence[Study]) -> str:
-    """In words, if studies had unequal numbers of trials; empty where all had the same."""
+    """In words, if studies had unequal numbers of trials, or unequal times where time is the budget; empty where all had the same."""
+    if any(study.budget_seconds is not None for study in studies):
+        return _unequal_seconds(studies)
     counts = {study.name: len(study.trials) for study in studies}
     if len(set(counts.values())) < 2:
         return ""
     return "Unequal budgets: " + ", ".join(f"{name}: {count} trials" for name, count in counts.items()) + "."
+
+
+def _unequal_seconds(studies: Sequence[Study]) -> str:
+    """A study ends with the round that uses its budget up: what a round may take is no difference."""
+    spent = {study.name: study.seconds for study in studies}
+    round_ = max(study.jobs * max((trial.seconds for trial in study.trials), default=0.0) for study in studies)
+    if max(spent.values()) - min(spent.values()) <= round_:
+        return ""
+    return "Unequal budgets: " + ", ".join(f"{name}: {seconds:.3g} s of training" for name, seconds in spent.items()) + "."
 
 
 def _by_seed(values: Mapping[str, float]) -> dict[int, float]:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from benchmark.records import ReferenceResult, SuiteResults
 from benchmark.summary import Mean, shown_difference, shown_mean
-from reports.section import Report, Section, Text
+from reports.printed import printed_tables
+from reports.section import Block, Report, Section, Text
 from reports.table import Column, Shown, Table, Value
 
 COMPARABLE, INCOMPARABLE = "comparable", "levels not to be compared"
@@ -20,7 +21,8 @@ def part(report: Report) -> Section | None:
     found = report.results.references
     if not found:
         return None
-    return Section("references", "Published beside measured", [Text(f"{counted(found)}."), references_table(report.results)], "References")
+    blocks: list[Block] = [Text(f"{counted(found)}."), *printed_tables(found), references_table(report.results)]
+    return Section("references", "Published beside measured", blocks, "References")
 
 
 def counted(references: Sequence[ReferenceResult]) -> str:

@@ -22,6 +22,7 @@ _LATEX = {
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
     "±": r"$\pm$",
+    "°": r"$^\circ$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "−": r"$-$",

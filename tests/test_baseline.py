@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import stat
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +161,9 @@ HOSTILE = {
     "unknown field": lambda m: with_document(m, lambda d: d["cells"][0]["result"].update(evil=1)),
     "another format": lambda m: with_document(m, lambda d: d.update(format=99)),
     "timings of text": lambda m: with_document(m, lambda d: d.update(timings={"s": [{"figures": {"seconds": "1"}, "context": {}}]})),
+    "a list of timings": lambda m: with_document(m, lambda d: d.update(timings=[[timing(1.0)]])),
+    "a number for a window": lambda m: with_document(m, lambda d: d.update(timings={"s": 5})),
+    "a timing without figures": lambda m: with_document(m, lambda d: d.update(timings={"s": [{"context": {}}]})),
     "not a baseline": lambda m: {**m, "manifest.json": b"[]"},
     "name as a path": lambda m: {**m, "manifest.json": m["manifest.json"].replace(b'"main"', b'"../main"')},
     "pickle for arrays": lambda m: arrays_replaced(m, pickle.dumps(Bomb())),
@@ -178,6 +183,68 @@ def test_hostile_archives_are_refused_whole(tmp_path, archive, kind, monkeypatch
     assert sorted(each for each in tmp_path.rglob("*") if "versions" not in each.parts and each.is_file()) == sorted(
         [each for each in before if each.is_file() and "versions" not in each.parts] + [tmp_path / "hostile.zip"]
     )
+
+
+def test_a_damaged_stream_is_refused(tmp_path, archive):
+    with zipfile.ZipFile(archive) as whole:
+        begin = whole.getinfo("baseline.json").header_offset + 30 + len("baseline.json")
+    data = bytearray(archive.read_bytes())
+    data[begin : begin + 200] = b"\xff" * 200
+    archive.write_bytes(data)
+    with pytest.raises(UserError, match="cannot be imported"):
+        import_(archive, tmp_path / "to")
+
+
+def spoil(found, kind: str) -> None:
+    """Damage a version as disks and people do."""
+    if kind == "gone":
+        shutil.rmtree(found.folder.parent)
+        return
+    file = found.folder / ("baseline.json" if kind == "text" else found.cells[0].file.path)
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+
+
+@pytest.mark.parametrize("kind", ["text", "arrays", "gone"])
+def test_a_damaged_baseline_is_mended_by_importing_it_again(tmp_path, archive, kind):
+    _, found = import_(archive, tmp_path / "to")
+    spoil(found, kind)
+    _, again = import_(archive, tmp_path / "to")
+    assert again == found
+    assert [again.arrays(cell).keys() for cell in again.cells]
+    assert [folder.name for folder in found.folder.parent.iterdir()] == [found.id]
+
+
+@pytest.mark.parametrize("kind", ["text", "gone", "pointer"])
+def test_a_damaged_baseline_is_listed_beside_the_others_and_dropped(tmp_path, archive, kind):
+    store = ("--store", tmp_path / "to")
+    _, found = import_(archive, tmp_path / "to")
+    other = Baselines(tmp_path / "to", "other")
+    other.keep("main", replace(found, suite="other"), lambda sha256: (found.folder / f"arrays/{sha256}.safetensors").read_bytes())
+    pointer = found.folder.parent.parent / "main.json"
+    if kind == "pointer":
+        pointer.write_text("{")
+    else:
+        spoil(found, kind)
+    code, out, err = skewbench("baseline", "list", *store, "--json")
+    listed = [(each["suite"], each["version"]) for each in json.loads(out)]
+    assert (code, listed) == (0, [("factory", "damaged"), ("other", other.read("main").id)])
+    assert "the baseline 'main' again" in err
+    assert "damaged" in skewbench("baseline", "list", *store)[1]
+    assert skewbench("baseline", "drop", "factory", *store)[0] == 0
+    assert all_baselines(tmp_path / "to") == [("other", "main")]
+    assert not found.folder.exists()
+
+
+def test_a_shipped_suite_is_named_as_everywhere(tmp_path):
+    made, content = baseline(grid())
+    cells = tuple(replace(cell, result=replace(cell.result, suite="regression-smoke")) for cell in made.cells)
+    Baselines(tmp_path, "regression-smoke").keep("main", replace(made, suite="regression-smoke", cells=cells), content)
+    store = ("--store", tmp_path)
+    for verb, *more in (["show"], ["export", "regression/smoke", tmp_path / "x.zip"], ["drop"]):
+        code, _, err = skewbench("baseline", verb, *(more or ["regression/smoke"]), *store)
+        assert (code, err) == (0, "")
+    assert all_baselines(tmp_path) == []
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04rubbish", b"no zip at all"])

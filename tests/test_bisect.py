@@ -94,6 +94,16 @@ def test_nothing_to_find_is_said(repository, tmp_path):
             bisect(tree, "nothing", commits[0], judge, lambda _: None)
 
 
+def test_a_warning_of_git_is_no_part_of_its_answer(repository, tmp_path):
+    commits = history(repository, 3)
+    git(repository, "branch", "old", commits[1])
+    git(repository, "tag", "old", commits[0])  # `refname 'old' is ambiguous`
+    with Worktree(repository, tmp_path / "tree") as tree:
+        assert range_size(tree, "old", commits[2]) == 2
+    assert commit(repository, "old").id == commits[0]
+    assert commit(repository, "old").date.count("-") == 2
+
+
 def test_a_folder_outside_of_git_is_said(tmp_path):
     with pytest.raises(UserError, match="not a git repository"):
         top_level(tmp_path)
@@ -167,6 +177,20 @@ def test_pip_that_refuses_is_told(tmp_path, monkeypatch):
         build_with_pip(tmp_path, tmp_path / "venv")
     assert calls[0] == [sys.executable, "-m", "venv", "--clear", str(tmp_path / "venv")]
     assert calls[1][-2:] == ["-r", str(tmp_path / "requirements.txt")]
+
+
+@pytest.mark.parametrize("lock", ["uv.lock", "poetry.lock", "pylock.toml"])
+def test_versions_that_pip_cannot_take_from_a_lock_file_are_not_guessed(tmp_path, monkeypatch, lock):
+    (tmp_path / lock).write_text("# versions\n")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\ndependencies = ["numpy"]\n')
+    calls = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: calls.append(command) or subprocess.CompletedProcess(command, 0))
+    with pytest.raises(EnvironmentFailed, match=f"cannot install from {lock}"):
+        build_with_pip(tmp_path, tmp_path / "venv")
+    assert calls == []
+    (tmp_path / "requirements.lock").write_text("numpy==2.0\n")
+    build_with_pip(tmp_path, tmp_path / "venv")
+    assert calls[1][-2:] == ["-r", str(tmp_path / "requirements.lock")]
 
 
 # -- from end to end

@@ -109,6 +109,22 @@ def test_an_interrupted_training_is_killed_and_goes_on_without_doubles(tmp_path:
     assert seen(store, run) == list(points)
 
 
+def test_a_configuration_that_was_written_meanwhile_gets_no_second_run_and_none_stays_open(tmp_path: Path, empty_tracker: Path) -> None:
+    uri, results = copied(empty_tracker, tmp_path), factory.results(ratios=(10.0, 20.0), methods=("none", "ros"), seeds=1)
+    first, second, third, last = results.cells
+    waiting = {cell.key: factory.unfinished(cell) for cell in results.cells}
+    live = Live(replace(results, cells=tuple(waiting.values())), tmp_path, uri)
+    live.write([Growing(waiting[first.key], time.time(), first.curve[:1])])
+    sync(replace(results, cells=(waiting[first.key], second, waiting[third.key], waiting[last.key])), store=tmp_path, uri=uri)
+    live.write([Growing(waiting[cell.key], time.time(), cell.curve[:1]) for cell in (second, third)])
+    live.close()
+    found = runs(MlflowStore(uri, tmp_path / "artifacts"), "factory", "tags.`bench.level` = 'configuration'")
+    assert sorted(run.info.status for run in found) == ["FINISHED", "KILLED", "KILLED"]
+    sync(results, store=tmp_path, uri=uri)
+    found = runs(MlflowStore(uri, tmp_path / "artifacts"), "factory", "tags.`bench.level` != 'suite'")
+    assert [run.info.status for run in found] == ["FINISHED"] * 8
+
+
 def seen(store: MlflowStore, run: object) -> list[tuple[int, float]]:
     history = store.client.get_metric_history(run.info.run_id, "train_loss")  # type: ignore[attr-defined]  # an MLflow run
     return sorted((point.step, point.value) for point in history)

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 import results_factory as factory
+import small
 
+from benchmark.execute import context
 from benchmark.ledger import Ledger
 from benchmark.merge import merge
 from benchmark.moments import MEMORY, TIME
@@ -87,6 +89,14 @@ def test_a_series_goes_on_when_data_or_code_change_and_configurations_are_named_
     found = series_of(points, {"auc": True, "missing": None})
     assert [len(series.moments) for series in found] == [2, 2]
     assert {series.label.partition(" ")[0] for series in found} == {"none", "ros"}
+
+
+def test_a_cell_belongs_to_the_commit_that_computed_its_last_stage(tmp_path, monkeypatch):
+    for commit, methods in (("aaa", ["none"]), ("bbb", ["none", {"thresholding": {"base": "none"}}])):
+        monkeypatch.setattr(context, "_code_version", lambda commit=commit: commit)
+        small.run(tmp_path, small.cells(methods, iterations=1))
+    with Ledger(tmp_path) as ledger:
+        assert {(p.attributes["method"], p.commit) for p in ledger.points("small")} == {("none", "aaa"), ("thresholding", "bbb")}
 
 
 @pytest.fixture

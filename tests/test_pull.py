@@ -110,6 +110,9 @@ def test_what_is_not_whole_in_the_tracker_counts_as_missing(tmp_path: Path, empt
     shutil.rmtree(file_of(damaged, ""))
     with pytest.raises(TrackerError, match="not on this machine"):
         pull(uri, "torn")
+    assert sync(wanted, store=tmp_path, uri=uri).written == 0  # by our record all is there
+    sync(wanted, store=tmp_path, uri=uri, check=True)
+    assert_same(read_results(uri, "torn"), wanted)
 
 
 def test_what_is_not_there_is_named(tmp_path: Path, empty_tracker: Path) -> None:
@@ -216,7 +219,8 @@ def test_the_history_comes_along(tmp_path: Path, empty_tracker: Path, monkeypatc
     for number in range(3):
         cells = [
             replace(
-                cell, key=f"{number}{cell.key[1:]}", ended=cell.ended + 1000 * number, context={**cell.context, "code_version": f"c{number}"},
+                cell, key=f"{number}{cell.key[1:]}", ended=cell.ended + 1000 * number,
+                context={**cell.context, "code_version": f"c{number}"},
                 metrics={name: value - number / 10 for name, value in cell.metrics.items()},
             )
             for cell in now.cells

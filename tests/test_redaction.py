@@ -48,6 +48,15 @@ def test_twice_is_once(text):
     assert redact(once) == once
 
 
+@pytest.mark.parametrize(
+    "uri", ["postgresql://me:hunter2@host/x", "https://host/x?token=hunter2&b=2", "https://host/x?b=1&password=hunter2"]
+)
+def test_what_is_hidden_already_is_no_secret_but_what_only_begins_so_is_one(uri):
+    assert not holds_secret(redact(uri))
+    assert not holds_secret(f"run --storage '{redact(uri)}' --jobs 2")
+    assert holds_secret(uri.replace("hunter2", "***hunter2"))
+
+
 def test_connection_strings_and_lone_tokens_are_hidden():
     assert redact("host=db user=me password='hunter 2' dbname=x") == "host=db user=me password=*** dbname=x"
     assert redact("https://ghp_abcdef@github.com/x") == "https://***@github.com/x"

@@ -132,6 +132,28 @@ def test_claims_come_after_the_answer_and_the_coverage(files: dict[str, bytes]) 
     assert 'id="claims"' in files[PAGE].decode()  # also where nothing has run
 
 
+def test_the_tables_of_a_study_are_laid_out_as_it_printed_them() -> None:
+    """A table of the study with a row per choice of cells and a column per metric; a source with one metric stays in the list alone."""
+
+    def printed(where: str, metric: str, value: float | None, measured: float = math.nan, *, comparable: bool = True) -> ReferenceResult:
+        return ReferenceResult(f"{where}{metric}", where, metric, value, "Table 9", measured, 0.02, 3, comparable=comparable)
+
+    found = (
+        printed("dataset=x, share=0.5", "accuracy", 0.7, 0.71234), printed("dataset=x, share=0.9", "accuracy", 0.8, 0.9, comparable=False),
+        printed("dataset=x, share=0.5", "auc", None), *references(),
+    )  # fmt: skip
+    tables = tables_of((), found)
+    assert list(tables) == ["printed-1-table-9", "references"]
+    table = tables["printed-1-table-9"]
+    assert table.caption.startswith("Table 9 of the study")
+    assert table.caption.endswith("All of dataset=x.")
+    assert [column.name for column in table.columns] == ["where", "accuracy", "auc"]
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["share=0.5", "0.7 / 0.712 ± 0.020", "– / –"],
+        ["share=0.9", "0.8 / 0.900 ± 0.020°", "–"],
+    ]
+
+
 def test_without_claims_and_references_nothing_of_them_is_there() -> None:
     files = build_files(empty())
     assert not [name for name in files if any(part in name for part in NAMES)]

@@ -9,17 +9,38 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from test_cli import SUITE, skewbench
 
+from benchmark import registry
+from benchmark.cli import schedule
+from benchmark.errors import UserError
+from benchmark.jobs import scheduler, work
 from benchmark.jobs.export import exported
 from benchmark.jobs.table import Job, Table
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = 'it\'s a "b" $HOME %i `c` ; rm -rf \\ ${{ secrets.X }} ü'
+PLUGIN = '''
+"""A method of a user's own."""
+
+from benchmark.methods import Method, Train
+from benchmark.registry import plugin
+
+
+@plugin("of-the-schedule")
+class Mine(Method):
+    """Plain training."""
+
+    def steps(self, problem):
+        return (Train(by=self),)
+'''
 QUIET = ("--no-tracker", "--no-report", "--workers", "1")
 
 
@@ -107,6 +128,118 @@ def test_a_job_is_run_by_hand_and_what_came_of_it_is_kept(place, capsys):
     assert "▄" in out
 
 
+def scripted(monkeypatch, text: str) -> None:
+    monkeypatch.setattr(work, "command", lambda job, store: [sys.executable, "-c", text, str(store)])
+
+
+def test_a_relative_store_is_the_same_where_the_job_runs(place, capsys, monkeypatch):
+    (place / "elsewhere").mkdir()
+    Table(Path("rel")).add(job(name="x", folder=str(place / "elsewhere"), suite="smoke", webhook=""))
+    scripted(monkeypatch, "import pathlib, sys; print(pathlib.Path.cwd().name, (pathlib.Path(sys.argv[1]) / 'schedule').is_dir())")
+    code, out, err = skewbench("schedule", "run", "x", "--store", "rel", capsys=capsys)
+    assert (code, out) == (0, "elsewhere True\n"), err
+
+
+def told(monkeypatch) -> list[tuple[str, str]]:
+    """What is sent where."""
+    found: list[tuple[str, str]] = []
+    monkeypatch.setattr(schedule, "send", lambda document, hook, *, store: found.append((document["outcome"], hook)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "hook", "sent"),
+    [
+        ("raise SystemExit(1)", "", "https://h/job", "https://h/job"),
+        ("raise OSError('no space left on device')", "https://h/all", "", "https://h/all"),
+        ("import os; os.kill(os.getpid(), 9)", "https://h/all", "https://h/job", "https://h/job"),
+        ("print('fine')", "", "https://h/job", None),
+    ],
+)
+def test_a_run_that_ended_before_it_told_its_result_is_told_of(place, capsys, monkeypatch, text, variable, hook, sent):
+    monkeypatch.setenv("SKEWBENCH_WEBHOOK", variable)
+    found = told(monkeypatch)
+    Table(place / "skewbench-results").add(job(name="x", folder=str(place), suite="smoke", webhook=hook))
+    scripted(monkeypatch, text)
+    skewbench("schedule", "run", "x", capsys=capsys)
+    assert [to for _, to in found] == ([sent] if sent else [])
+
+
+@pytest.mark.parametrize("code", [1, 3])
+def test_a_run_that_told_its_result_is_not_told_of_again(place, capsys, monkeypatch, code):
+    found = told(monkeypatch)
+    Table(place / "skewbench-results").add(job(name="x", folder=str(place), suite="smoke"))
+    scripted(
+        monkeypatch,
+        f"""
+import sys
+sys.path.insert(0, {str(ROOT / "tests")!r})
+from pathlib import Path
+from test_outputs import document
+from benchmark.cli.outputs import Outputs, deliver
+deliver(document(), Outputs(), store=Path(sys.argv[1]), tracker=False)
+sys.exit({code})""",
+    )
+    assert skewbench("schedule", "run", "x", capsys=capsys)[0] == code
+    assert found == []
+    assert not list((place / "skewbench-results/schedule/logs").glob("*.delivered"))
+
+
+def test_a_run_by_hand_is_refused_while_another_one_is_at_work_or_waits_for_its_end(place, capsys, monkeypatch):
+    Table(place / "skewbench-results").add(job(name="x", folder=str(place), suite="smoke", webhook=""))
+    scripted(monkeypatch, "print('done')")
+    held, free = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with work.machine():
+            held.set()
+            free.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(other)
+        assert held.wait(20)
+        code, _, err = skewbench("schedule", "run", "x", capsys=capsys)
+        assert (code, "another scheduled run is at work" in err) == (2, True)
+        threading.Timer(0.1, free.set).start()
+        code, out, _ = skewbench("schedule", "run", "x", "--wait", capsys=capsys)
+    assert (code, out) == (0, "done\n")
+
+
+def test_what_went_wrong_in_a_run_by_hand_is_said(place, capsys, monkeypatch):
+    def breaks(*_):
+        raise UserError("the disk is full")
+
+    monkeypatch.setattr(scheduler, "log_file", breaks)
+    Table(place / "skewbench-results").add(job(name="x", folder=str(place), suite="smoke"))
+    code, _, err = skewbench("schedule", "run", "x", capsys=capsys)
+    assert code == 2
+    assert "the disk is full" in err
+
+
+@pytest.fixture
+def plugins(place, monkeypatch) -> Iterator[tuple[str, str]]:
+    """The option of a folder with the method that `tiny.yaml` asks for; forgotten when the test ends."""
+    monkeypatch.setitem(registry._known, "methods", dict(registry._load("methods")))
+    registry._load.cache_clear()
+    Path("plugins").mkdir()
+    Path("plugins/mine.py").write_text(PLUGIN)
+    Path("tiny.yaml").write_text(SUITE.replace("method: [none, ros, ", "method: [none, ros, of-the-schedule, "))
+    yield "--plugins", "plugins"
+    registry._load.cache_clear()
+
+
+def test_the_history_of_a_suite_with_plug_ins_of_ones_own_is_shown(place, capsys, plugins):
+    code, _, err = skewbench("history", "tiny.yaml", *plugins, capsys=capsys)
+    assert (code, "there is no store" in err) == (2, True), err
+
+
+def test_a_suite_with_plug_ins_of_ones_own_is_scheduled(place, capsys, plugins):
+    code, _, err = add(capsys, *plugins, "--seeds", "1")
+    assert code == 0, err
+    (found,) = Table(place / "skewbench-results").jobs().values()
+    assert (found.name, found.arguments) == ("tiny", (*plugins, "--seeds", "1"))
+
+
 def test_what_history_does_not_know_it_says(place, capsys):
     code, _, err = skewbench("history", "tiny.yaml", capsys=capsys)
     assert code == 2
@@ -138,6 +271,7 @@ def test_serve_runs_what_was_missed_and_ends_in_good_order(place, capsys):
 
 
 def job(**changes: object) -> Job:
+    """A job whose texts are as bad as can be."""
     plain = {"name": "n", "suite": f"/x/{HOSTILE}.yaml", "cron": "*/15 3 1,15 * mon", "timezone": "UTC", "folder": f"/x/{HOSTILE}",
              "added": 0.0, "arguments": ("--only", HOSTILE), "webhook": "https://h/s3cret"}  # fmt: skip
     return Job(**{**plain, **changes})
@@ -153,7 +287,7 @@ def test_a_cron_line_is_one_line_that_a_shell_reads_as_meant(tmp_path):
     assert "%" not in command.replace(r"\%", "")
     words = shlex.split("cd " + command.replace(r"\%", "%"))
     assert words[1] == f"/x/{HOSTILE}"
-    assert words[-4:] == ["run", "n", "--store", str(tmp_path / HOSTILE)]
+    assert words[-5:] == ["run", "n", "--wait", "--store", str(tmp_path / HOSTILE)]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
@@ -189,6 +323,35 @@ def test_github_takes_the_workflow_and_ours(tmp_path, gate):
     assert done.returncode == 0, done.stdout
 
 
+def test_the_workflow_of_a_check_makes_the_baseline_that_it_compares_with(tmp_path):
+    import yaml
+
+    options = ("--set", "recipe.iterations=5", "--quality", "1pp", "--only=seed=0", "--yes", "--plugins", "own")
+    given = job(gate=True, suite="smoke", folder="/x", arguments=options, against="night")
+    (text,) = exported(given, tmp_path, "github-actions").values()
+    steps = {step["name"]: step for step in yaml.safe_load(text)["jobs"]["check"]["steps"] if "name" in step}
+    cells = "--set recipe.iterations=5 --only=seed=0 --yes --plugins own"
+    assert steps["Accept on the default branch"]["run"].splitlines() == [
+        f"skewbench run smoke --no-tracker --no-report {cells}",
+        f"skewbench baseline accept smoke --name night --timings 0 --no-tracker {cells}",
+    ]
+    assert "steps.check.outputs.accept == 'yes'" in steps["Accept on the default branch"]["if"]
+    assert [outcome(tmp_path, steps["Check"]["run"], gate, show) for gate, show in ((0, 0), (2, 2), (2, 0), (3, 0), (4, 0))] == [
+        (0, True), (0, True), (2, False), (3, False), (0, False)
+    ]  # fmt: skip
+
+
+def outcome(folder: Path, script: str, gate: int, show: int) -> tuple[int, bool]:
+    """How a step ends, and whether it lets the results be accepted, where `skewbench gate` and `baseline show` end with these codes."""
+    (folder / "skewbench").write_text(f"#!/bin/sh\n[ $1 = gate ] && exit {gate}\nexit {show}\n")
+    (folder / "skewbench").chmod(0o755)
+    output = folder / "output"
+    output.write_text("")
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "GITHUB_OUTPUT": str(output)}
+    done = subprocess.run(["bash", "-e", "-c", script], env=environment, capture_output=True)
+    return done.returncode, output.read_text() == "accept=yes\n"
+
+
 def test_a_workflow_evaluates_nothing_that_a_name_holds(tmp_path):
     import yaml
 
@@ -203,15 +366,11 @@ def test_a_workflow_evaluates_nothing_that_a_name_holds(tmp_path):
 @pytest.mark.parametrize("target", ["cron", "systemd", "github-actions"])
 def test_no_secret_is_exported_and_no_line_break(tmp_path, target):
     assert "s3cret" not in "".join(exported(job(), tmp_path, target).values())
-    from benchmark.errors import UserError
-
     with pytest.raises(UserError, match="cannot be printed"):
         exported(job(suite="a\nb", folder="/x\ny"), tmp_path, target)
 
 
 def test_github_goes_by_utc(tmp_path):
-    from benchmark.errors import UserError
-
     with pytest.raises(UserError, match="--timezone UTC"):
         exported(job(timezone="Europe/Berlin"), tmp_path, "github-actions")
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -238,6 +239,72 @@ def _until(is_so) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_run_that_breaks_down_is_due_again_in_the_same_process(store):
+    def breaks(job, store, log, stop):
+        raise OSError("no more processes")
+
+    made = Scheduler(store, clock=Clock(NIGHT + 4 * HOUR), work=breaks)
+    with pytest.raises(OSError, match="no more processes"):
+        made.tick()
+    assert Table(store).state("nightly").running is None
+    made.work = worked = Work()
+    assert [ran.due for ran in made.tick()] == [NIGHT + 3 * HOUR]
+    assert worked.done == ["nightly"]
+
+
+def test_a_run_whose_end_a_full_disk_does_not_take_is_due_again_when_there_is_room(store, monkeypatch):
+    full = threading.Event()
+
+    def write(target, data):
+        if full.is_set():
+            raise OSError("no space left on device")
+        target.write_bytes(data)
+
+    monkeypatch.setattr(table, "write_bytes", write)
+    made = Scheduler(store, clock=Clock(NIGHT + 4 * HOUR), work=lambda *_: full.set() or 0)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no space"):
+            made.tick()
+    full.clear()
+    made.work = worked = Work()
+    made.tick()
+    assert worked.done == ["nightly"]
+
+
+def test_a_job_that_was_removed_while_another_one_ran_is_not_run(store):
+    Table(store).add(job("early", "0 1 * * *"))
+    Table(store).add(job("later", "0 2 * * *"))
+    done = []
+
+    def removes(job_, *_):
+        done.append(job_.name)
+        for name in ("nightly", "later"):
+            Table(store).remove(name)
+        Table(store).add(job("later", "0 2 * * *", added=NIGHT + 4 * HOUR))  # another one of the same name
+        return 0
+
+    made = Scheduler(store, clock=Clock(NIGHT + 4 * HOUR), work=removes)
+    made.tick()
+    assert done == ["early"]
+    assert made.run(job(), by_hand=True) is None
+
+
+def test_a_run_waits_for_the_machine_if_it_is_told_to_and_until_it_is_to_stop(store, monkeypatch):
+    monkeypatch.setattr(work, "WAIT_SECONDS", 0.01)
+    made, worked, _ = scheduler(store, NIGHT)
+    with ThreadPoolExecutor(1) as pool:
+        with machine():
+            waiting = pool.submit(made.run, job(), by_hand=True, wait=True)
+            time.sleep(0.05)
+            assert worked.done == []
+        assert waiting.result(20) is not None
+        with machine():
+            waiting = pool.submit(made.run, job(), by_hand=True, wait=True)
+            made.stop()
+            assert waiting.result(20) is None
+    assert worked.done == ["nightly"]
 
 
 @pytest.mark.slow

@@ -91,6 +91,14 @@ def test_a_store_that_knows_no_run_shows_what_is_recorded(trained):
         assert len(current_cells(ledger, "small")) == 3
 
 
+def test_what_a_tuning_has_compared_is_no_suite_that_waits(half_done):
+    with Ledger(half_done) as ledger:
+        for cell in list(ledger.cells("small").values()):
+            ledger.record_cell(replace(cell, suite="tune/small"), last=ledger.last_stage("small", cell.key), scoring="")
+        assert ledger.suites() == ["small", "tune/small"]
+        assert [each.suite for each in statuses(ledger)] == ["small"]
+
+
 def test_the_tracker_lacks_what_was_not_written_or_has_changed(half_done):
     with Ledger(half_done, writable=False) as ledger:
         cells = current_cells(ledger, "small")

@@ -49,6 +49,21 @@ def test_draws_depend_on_neither_the_order_in_which_trials_end_nor_the_day(tmp_p
     assert len({str(point) for point in found[0]}) > 4
 
 
+def test_tpe_learns_where_trainings_diverge(tmp_path):
+    """Failures are no scores, and yet not asked for again and again: Optuna's TPE, which passes over them, failed in 20 of the last 25."""
+
+    def value(values) -> float:
+        rate = math.log10(values["recipe.optimizer.lr"])
+        return math.nan if rate > -1.5 else 1 - (rate + 2.5) ** 2 / 10
+
+    settings = replace(RANDOM, trials=40, jobs=1, sampler=Spec("tpe"))
+    (study,), _ = tuned(place(tmp_path), settings, FakeRounds(value), methods=("none",))
+    failed = [trial.state == TrialState.FAIL for trial in study.counted()]
+    assert sum(failed[:15]) >= 3  # three in eight of the range
+    assert sum(failed[15:]) <= 6
+    assert not any(trial.values for trial in study.counted() if trial.state == TrialState.FAIL)
+
+
 def test_methods_begin_with_the_same_points_and_have_the_same_budget(tmp_path):
     (none, ros), _ = tuned(place(tmp_path), RANDOM)
     assert points(none) == points(ros)
@@ -294,6 +309,7 @@ def test_an_unknown_sampler_pruner_or_option_names_the_nearest(tmp_path, what, w
 
 def test_a_storage_that_is_not_there_is_named_without_its_password():
     assert "secret" not in shown("postgresql+psycopg://me:secret@nowhere/db")
+    assert shown("postgresql://nowhere/db?user=me&password=secret") == "postgresql://nowhere/db?password=***&user=me"
     with pytest.raises(UserError) as caught:
         open_storage("postgresql://me:secret@127.0.0.1:1/db")
     assert "cannot be used" in str(caught.value)

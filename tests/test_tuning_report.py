@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from scipy import stats
 
 from benchmark.errors import UserError
-from benchmark.studies import Tuning
+from benchmark.studies import Trial, Tuning
 from reports.tuning import build_tuning, comparison_table, studies_table, trials_table
 from trackers.location import TrackerError
 from trackers.tuning import sync_tuning
@@ -97,6 +98,21 @@ def test_mlflow_has_a_run_for_the_study_and_one_for_each_trial_once(tuning, tmp_
     assert children["9"].data.tags["bench.kind"] == "not-finite"
     assert children["0"].data.params["recipe.batch"] == "16"
     assert [(p.step, p.value) for p in client.get_metric_history(children["0"].info.run_id, "on_the_way.auc")] == [(10, 0.7)]
+
+
+def test_what_an_earlier_winner_had_and_the_new_one_has_not_is_gone_from_the_run(tuning, tmp_path):
+    uri, study = f"sqlite:///{tmp_path / 'mlflow.db'}", tuning.studies[0]
+    sync_tuning(replace(tuning, studies=(study,)), store=tmp_path, uri=uri)
+    better = Trial(10, "complete", {"recipe.optimizer.lr": 0.2}, (0.99,), started=1.0, ended=6.0)
+    later = replace(study, trials=(*study.trials, better), best=(10,), importances={"recipe.optimizer.lr": 1.0})
+    assert sync_tuning(replace(tuning, studies=(later,)), store=tmp_path, uri=uri) == 2
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("tune/s")
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`bench.level` = 'study'")
+    best = {name: value for name, value in run.data.tags.items() if name.startswith("bench.best.")}
+    assert best == {"bench.best.recipe.optimizer.lr": "0.2"}
+    assert math.isnan(run.data.metrics["importance/recipe.batch"])
+    assert run.data.metrics["importance/recipe.optimizer.lr"] == 1.0
 
 
 def test_a_tracker_that_is_away_is_said_to_cost_nothing(tuning, tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ from benchmark.studies import Tuning
 from benchmark.tasks import Reported
 from benchmark.tune.groups import trial_seeds
 from benchmark.tune.rounds import Live, Rounds
+from benchmark.tune.samplers import LOST, VOID
 from benchmark.tune.settings import Settings, Spec
 
 ROOT = Path(__file__).parent.parent
@@ -113,6 +114,19 @@ def test_a_training_that_several_trials_rest_on_goes_on_while_one_wants_it(tmp_p
         assert made.judge(Reported("key", 10, 0.5))
         two.is_pruned = True
         assert not made.judge(Reported("key", 10, 0.5))
+
+
+def test_a_trial_that_another_process_has_taken_up_is_over_here_and_told_no_more(tmp_path):
+    (study,) = factory.studies(factory.place(tmp_path), RANDOM, methods=("none",))
+    live, *_ = lives(study)
+    (elsewhere,) = factory.studies(factory.place(tmp_path), RANDOM, methods=("none",))
+    assert elsewhere.void(live.number, LOST)
+    with Ledger(tmp_path) as ledger:
+        made = rounds(tmp_path, ledger)
+        made._judged = {"key": [live]}
+        assert not made.judge(Reported("key", 10, 0.5))
+        assert not study.tell(live.number, made._told(live))
+    assert study.trials()[live.number].user_attrs[VOID] == LOST
 
 
 def command(folder: Path, *options: str) -> list[str]:

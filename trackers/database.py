@@ -90,6 +90,16 @@ def _forget(uri: str) -> None:
             engine.dispose()
 
 
+def analyse(path: Path) -> None:
+    """Tell SQLite's planner what the tables are like, in 10 ms. Without it, 22,500 runs ordered by a metric took a minute. TrackerError."""
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection, connection:
+            connection.execute("PRAGMA analysis_limit=1000")
+            connection.execute("ANALYZE")
+    except sqlite3.Error as error:
+        raise TrackerError(f"The MLflow database {path} cannot be written: {error}. Mend that, then run `skewbench sync`.") from error
+
+
 def _finish(path: Path) -> None:
     with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")

@@ -33,9 +33,11 @@ class Live:
         self._store = store
         self._uri = checked(uri or default_uri(store))
         root = store / "artifacts" if sqlite_path(self._uri) is not None else None
-        self._tracker = MlflowStore(self._uri, root, in_bulk=False)
+        self._tracker = MlflowStore(self._uri, root, in_bulk=False, alone=False)  # what is finished is written meanwhile
         self._open: dict[str, str] = {}
         """Run ids of cells at work, by cell key."""
+        self._begun: set[str] = set()
+        """Ids of the runs that were opened here, those of configurations among them."""
         self._known: dict[str, set[int]] = {}
         """Steps that stand there already: of a training that is done again after an interruption."""
 
@@ -54,11 +56,11 @@ class Live:
 
     def _begin(self, growing: Growing) -> None:
         run_id, steps = self._tracker.begin_cell(self._results, growing.cell, growing.since)
+        self._begun.update(self._tracker.opened(self._results))
         self._open[growing.cell.key] = run_id
         self._known[growing.cell.key] = steps
 
     def close(self) -> None:
         """Runs that are still open belong to trainings that were interrupted: they are KILLED until a later run goes on with them."""
-        for run_id in self._open.values():
-            if run_id:
-                self._tracker.end_interrupted(run_id)
+        for run_id in {*self._open.values(), *self._begun} - {""}:
+            self._tracker.end_interrupted(run_id)

@@ -37,10 +37,15 @@ class MlflowStore:
     Raises TrackerError if the URI cannot be used or the database cannot be set up; a server is first spoken to by `write`.
     """
 
-    def __init__(self, uri: str, artifact_root: Path | None, *, in_bulk: bool = True) -> None:
-        """`in_bulk`: write new runs many at a time where that can be done; False: by MLflow's own client alone."""
+    def __init__(self, uri: str, artifact_root: Path | None, *, in_bulk: bool = True, alone: bool = True, anew: bool = False) -> None:
+        """`in_bulk`: write new runs many at a time where that can be done; False: by MLflow's own client alone.
+
+        `alone`: nobody else writes into an experiment that is made here as long as this is open. `anew`: runs that are there as they
+        should be are written all the same, files too: what is damaged cannot be told from outside.
+        """
         self.uri = checked(uri)
         self.in_bulk = in_bulk
+        self._alone, self._anew = alone, anew
         self._artifact_root = artifact_root
         self._runs: dict[str, Runs] = {}
         prepare_environment()
@@ -90,6 +95,11 @@ class MlflowStore:
         with self.translated():
             return begin_cell(self._runs_of(results), cell, since, shown_of(results))
 
+    def opened(self, results: SuiteResults) -> list[str]:
+        """Ids of the runs of a suite that were opened here, in order."""
+        known = self._runs.get(results.name)
+        return list(known.opened) if known else []
+
     def add_points(self, run_id: str, points: Sequence[tuple[int, float]]) -> None:
         """Add (step, loss) points to a run's curve, in one request."""
         from mlflow.entities import Metric
@@ -112,7 +122,8 @@ class MlflowStore:
         if results.name not in self._runs:
             experiment_id, is_new = self._experiment(results)
             bulk = bulk_of(self.client, self.client.get_experiment(experiment_id)) if self.in_bulk else None
-            self._runs[results.name] = Runs(self.client, experiment_id, is_empty=is_new, bulk=bulk)
+            is_empty = is_new and self._alone
+            self._runs[results.name] = Runs(self.client, experiment_id, is_empty=is_empty, bulk=bulk, anew=self._anew)
         return self._runs[results.name]
 
     def _experiment(self, results: SuiteResults) -> tuple[str, bool]:

@@ -50,13 +50,16 @@ class Standing:
 class Runs:
     """Finder and writer for one experiment. Remembers what it has seen, which holds as long as no one else writes our runs."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str, *, is_empty: bool, bulk: Bulk | None = None) -> None:
-        """`bulk`: how new runs are written many at a time, where that can be done."""
+    def __init__(self, client: MlflowClient, experiment_id: str, *, is_empty: bool, bulk: Bulk | None = None, anew: bool = False) -> None:
+        """`bulk`: how new runs are written many at a time, where that can be done. `anew`: write also what was written before."""
         self._client = client
         self._experiment_id = experiment_id
         self._seen: dict[str, Standing] = {}
         self._seen_all = is_empty
         self._bulk = bulk
+        self._anew = anew
+        self.opened: list[str] = []
+        """Ids of the runs that were opened here, in order."""
 
     def expect(self, num_lookups: int) -> None:
         """Read the whole experiment now if that is cheaper than so many single searches."""
@@ -93,11 +96,12 @@ class Runs:
             )
             standing = Standing(run.info.run_id, params={}, tags={**content.tags, "mlflow.runName": content.name})
         self._seen[key] = standing
+        self.opened.append(standing.run_id)
         return standing
 
     def fill(self, key: str, standing: Standing, content: RunContent, *, digest: str, files: Files) -> None:
         """Bring an open run up to the content, writing differences only; nothing at all if it was brought up to it before."""
-        if standing.digest and covers(standing.digest, digest):
+        if standing.digest and covers(standing.digest, digest) and not self._anew:
             self._seen.setdefault(key, standing)
             return
         if self._bulk is not None and not standing.is_there:

@@ -102,7 +102,7 @@ def read_suite_document(data: bytes) -> SuiteDocument:
         values, readers = document["values"], field_readers(CellResult)
         cells = [_cell(dict(zip(document["fields"], row, strict=True)), values, readers) for row in document["cells"]]
     except (OSError, EOFError, zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
-        raise TrackerError(f"{FILE} is damaged ({error}): `skewbench sync` from the store that made it writes it anew.") from error
+        raise TrackerError(f"{FILE} is damaged ({error}): `skewbench sync --check` from the store that made it writes it anew.") from error
     results = dataclasses.replace(record(SuiteResults, document["suite"]), cells=tuple(cells))
     return SuiteDocument(results, document["variant"], frozenset(cells[number].key for number in document["with_run"]))
 

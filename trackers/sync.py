@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.records import CellResult, SuiteResults
 from trackers.content import Shown
-from trackers.database import locked
+from trackers.database import analyse, locked
 from trackers.extras import Extras
 from trackers.layout import has_run, shown_of
 from trackers.location import TrackerError, checked, default_uri, redact, sqlite_path
@@ -23,7 +23,7 @@ _CHUNK = 200
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What a sync did, in cells; with `check`, `written` counts those looked up in the tracker too. `uri` is fit to be shown."""
+    """What a sync did, in cells; with `check`, all are written. `uri` is fit to be shown."""
 
     written: int
     already_there: int
@@ -42,7 +42,9 @@ class Beyond:
 
 
 def sync(results: SuiteResults, *, store: Path, uri: str | None = None, check: bool = False, beyond: Beyond = Beyond()) -> SyncReport:
-    """Write what is missing or has changed. `check`: look in the tracker itself, not only in our record of it. Raises TrackerError.
+    """Write what is missing or has changed. `check`: whatever our record says, what was lost or damaged in the tracker is written anew.
+
+    Raises TrackerError.
 
     One process writes at a time, the others wait. To a server that holds for the processes on one store: do not fill one experiment
     of a server from two stores at once.
@@ -104,11 +106,14 @@ class _Work:
     def write(self, pending: Sequence[CellResult]) -> None:
         from trackers.mlflow_store import MlflowStore
 
-        tracker = MlflowStore(self.uri, self.store / "artifacts" if sqlite_path(self.uri) is not None else None)
+        path = sqlite_path(self.uri)
+        tracker = MlflowStore(self.uri, self.store / "artifacts" if path is not None else None, anew=self.check)
         for chunk in _chunks(pending):
             written = tracker.write(self.written, only={cell.key for cell in chunk}, extras=self.extras)
             self.mirror.record_all(self.uri, chunk, written, self.shown, self.names)
         run_id = tracker.write_suite(self.results, self.variant)
+        if path is not None:
+            analyse(path)
         self.mirror.record_suite(self.uri, self.results.name, self.variant, self.suite_digest, run_id)
 
 

@@ -21,9 +21,10 @@ from benchmark.identity import digest
 from benchmark.studies import Study, Trial, Tuning
 from trackers.database import locked
 from trackers.location import TrackerError, checked, redact, sqlite_path
-from trackers.names import MAX_TAG, cut, metric_key, value_text
+from trackers.names import BASELINE_TAG, MAX_TAG, cut, metric_key, value_text
 
 if TYPE_CHECKING:
+    from mlflow.entities import RunData
     from mlflow.tracking import MlflowClient
 
 LAYOUT = 1
@@ -128,10 +129,13 @@ class _Writer:
         now = int(time.time() * 1000)
         metrics = [Metric(key, value, now, 0) for key, value in content.metrics.items()]
         metrics += [Metric(key, value, now, step) for key, points in content.series.items() for step, value in points]
-        known = set(self.client.get_run(run_id).data.params) if there else set()
-        params = [Param(key, value) for key, value in content.params.items() if key not in known]
+        old = self.client.get_run(run_id).data if there else None
+        params = [Param(key, value) for key, value in content.params.items() if old is None or key not in old.params]
+        metrics += [Metric(key, math.nan, now, 0) for key in _gone_metrics(old, content)]
         self._upload(run_id, files())
         self.client.log_batch(run_id, metrics=metrics, params=params)
+        for key in _gone_tags(old, tags):
+            self.client.delete_tag(run_id, key)
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in {**tags, CONTENT: content.digest}.items()])
         self.client.set_terminated(run_id, content.status, content.end_ms or None)
         return run_id, True
@@ -142,6 +146,18 @@ class _Writer:
                 for name, data in files.items():
                     Path(folder, name).write_bytes(data)
                 self.client.log_artifacts(run_id, folder)
+
+
+def _gone_metrics(old: RunData | None, content: _Content) -> list[str]:
+    """Metrics that no longer hold, as an importance of a study that has more trials now; they become NaN, since MLflow deletes none."""
+    stale = old.metrics.keys() - content.metrics.keys() - content.series.keys() if old else ()
+    return sorted(key for key in stale if old and not math.isnan(old.metrics[key]))
+
+
+def _gone_tags(old: RunData | None, tags: Mapping[str, str]) -> list[str]:
+    """Tags of ours that no longer hold, as of an earlier winner's parameter that the new one has not. A person's stay."""
+    stale = old.tags.keys() - tags.keys() - {CONTENT, BASELINE_TAG} if old else ()
+    return sorted(key for key in stale if key.startswith("bench."))
 
 
 def _study_content(study: Study) -> _Content:

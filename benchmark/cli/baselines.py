@@ -16,7 +16,7 @@ from benchmark.cli.console import print_json, print_lines
 from benchmark.cli.engines import Means, place_options
 from benchmark.cli.gauging import gauge, measured_now
 from benchmark.cli.session import Choice, Session, open_session, plugins_option, store_option, suite_options
-from benchmark.errors import UserError
+from benchmark.errors import LedgerError, UserError
 from benchmark.evaluate import scoring_key
 from benchmark.gate.baseline import Baseline, BaselineCell, Baselines, all_baselines
 from benchmark.gate.portable import export as export_file
@@ -63,7 +63,7 @@ def accept(choice: Choice, means: Means, name: str, timings: int, partial: bool,
     files = {each.sha256: each.path for each in good}
     kept = Baselines(choice.store, made.suite).keep(name, made, lambda sha256: (choice.store / files[sha256]).read_bytes())
     if not no_tracker:
-        mark_runs(choice.store, kept, name)
+        mark_runs(choice.store, kept.suite, name, kept)
     _tell(_facts(kept, name), f"{made.suite}: {len(cells)} cells accepted as '{name}' ({kept.id}).", as_json=as_json)
 
 
@@ -83,8 +83,8 @@ def _commit(session: Session, good: Sequence[Now]) -> str:
     return commit_of(session.folders.suite or Path()) or str(good[0].result.context.get("code_version", ""))
 
 
-def mark_runs(store: Path, kept: Baseline, name: str, *, gone: bool = False) -> None:
-    """Show a baseline in MLflow; a tracker that is away is worth a warning."""
+def mark_runs(store: Path, suite: str, name: str, kept: Baseline | None) -> None:
+    """Show a baseline in MLflow, or with None that it is gone; a tracker that is away is worth a warning."""
     from trackers.location import TrackerError, default_uri, sqlite_path
 
     uri = default_uri(store)
@@ -96,9 +96,9 @@ def mark_runs(store: Path, kept: Baseline, name: str, *, gone: bool = False) -> 
         from trackers.mlflow_store import MlflowStore
 
         tracker = MlflowStore(uri, store / "artifacts" if path is not None else None)
-        cells = [] if gone else [cell.result for cell in kept.cells]
+        cells = [cell.result for cell in kept.cells] if kept else []
         keys = ({cell.key for cell in cells}, {cell.config_key for cell in cells})
-        mark(tracker, kept.suite, name, *keys, version="" if gone else kept.id)
+        mark(tracker, suite, name, *keys, version=kept.id if kept else "")
     except TrackerError as error:
         warn(error)
 
@@ -108,13 +108,23 @@ def mark_runs(store: Path, kept: Baseline, name: str, *, gone: bool = False) -> 
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_(store: Path, as_json: bool) -> None:
     """List the baselines of the store."""
-    found = [_facts(Baselines(store, suite).read(name), name) for suite, name in all_baselines(store)]
+    found = [_listed(store, suite, name) for suite, name in all_baselines(store)]
     if as_json:
         print_json(found)
     elif found:
-        print_lines(list(found[0]), [list(map(str, each.values())) for each in found])
+        print_lines(list(found[0]), [["–" if value is None else str(value) for value in each.values()] for each in found])
     else:
         click.echo(f"{store}: no baseline yet. `skewbench baseline accept SUITE` makes one.")
+
+
+def _listed(store: Path, suite: str, name: str) -> dict[str, Any]:
+    """A baseline's facts; of a damaged one little more than that it is."""
+    try:
+        return _facts(Baselines(store, suite).read(name), name)
+    except LedgerError as error:
+        warn(error)
+        unknown = dict.fromkeys(("accepted", "cells", "timings", "commit"))
+        return {"suite": suite, "name": name, "version": "damaged", **unknown}
 
 
 @baseline.command()
@@ -145,10 +155,9 @@ def show(suite: str, name: str, store: Path, plugins: tuple[Path, ...], as_json:
 def drop(suite: str, name: str, store: Path, plugins: tuple[Path, ...]) -> None:
     """Take a baseline of SUITE away. The results in the store stay."""
     baselines = Baselines(store, _suite_name(suite, plugins))
-    found = baselines.read(name)
-    baselines.drop(name)
-    mark_runs(store, found, name, gone=True)
-    click.echo(f"{baselines.suite}: baseline '{name}' ({found.id}) is dropped.")
+    version = baselines.drop(name)
+    mark_runs(store, baselines.suite, name, None)
+    click.echo(f"{baselines.suite}: baseline '{name}' ({version}) is dropped.")
 
 
 @baseline.command("export")
@@ -175,12 +184,12 @@ def import_(file: Path, name: str | None, store: Path) -> None:
 
 
 def _suite_name(suite: str, plugins: tuple[Path, ...]) -> str:
-    """A suite by its file, or by its name."""
-    if not Path(suite).is_file():
-        return suite
+    """A suite by its file, as a shipped one, or by the name that it gives itself."""
     from benchmark.cli.session import load_plugins
-    from benchmark.spec import read_suite
+    from benchmark.spec import read_suite, shipped
 
+    if suite not in shipped() and not Path(suite).is_file():
+        return suite
     load_plugins(plugins)
     return read_suite(suite).name
 

@@ -13,7 +13,7 @@ import click
 
 from benchmark.changes import Limits, changes_of
 from benchmark.cli.console import print_json, print_table
-from benchmark.cli.session import store_option
+from benchmark.cli.session import load_plugins, plugins_option, store_option
 from benchmark.errors import UserError, unknown
 from benchmark.evaluate import metric_infos
 from benchmark.identity import canonical, digest
@@ -40,16 +40,25 @@ SPARK = 24
 @click.option("--alpha", default=0.001, show_default=True, type=click.FloatRange(0, 0.5, min_open=True), help="Largest p of a change.")
 @click.option("--from-mlflow", "uri", help="Read MLflow at this URI instead of the store.")
 @store_option
+@plugins_option
 @click.option("--json", "as_json", is_flag=True, help="Print every moment and change as JSON.")
 def history(  # noqa: PLR0913  # one argument per option
-    suite: str, wanted: str | None, metrics: tuple[str, ...], alpha: float, uri: str | None, store: Path, as_json: bool
-) -> None:  # fmt: skip
+    suite: str,
+    wanted: str | None,
+    metrics: tuple[str, ...],
+    alpha: float,
+    uri: str | None,
+    store: Path,
+    plugins: tuple[Path, ...],
+    as_json: bool,
+) -> None:
     """Show how metrics, time and memory of SUITE went over commits and dates, with the points at which their level changed.
 
     A moment is one round over the seeds at one commit. Times and memories are compared only within one context (machine, versions,
     threads). A change is tested, for better or worse; it takes four moments at least, more where they are noisy: a gate tells
     sooner.
     """
+    load_plugins(plugins)
     points = chosen(_points(suite, store, uri), wanted)
     series = found_series(points, _directions(suite, metrics, points), Limits(p=alpha))
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from benchmark.errors import SkewbenchError, UserError
-from benchmark.jobs.work import WEBHOOK_VARIABLE
+from benchmark.jobs.work import DELIVERED_VARIABLE, WEBHOOK_VARIABLE
 from benchmark.outputs.junit import junit
 from benchmark.outputs.outbox import Outbox, checked_hook
 from benchmark.outputs.texts import markdown, message
@@ -75,6 +76,9 @@ def deliver(document: Mapping[str, Any], outputs: Outputs, *, store: Path, track
     if tracker:
         _tag(document, store)
     send(document, outputs.webhook, store=store)
+    if os.environ.get(DELIVERED_VARIABLE):  # a schedule's run: else the schedule tells of it
+        with contextlib.suppress(OSError):
+            Path(os.environ[DELIVERED_VARIABLE]).touch()
 
 
 def _write(file: Path, data: bytes) -> None:

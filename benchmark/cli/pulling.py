@@ -70,7 +70,8 @@ def pull(suite: str, uri: str | None, store: Path, as_json: bool) -> None:
     report = PullReport(found.results.name, str(store), len(found.results.cells), len(done), found.absent)
     if found.absent:
         click.echo(
-            f"{found.absent} cells had ended and are not whole in MLflow: `skewbench sync` where they were computed, then pull again.",
+            f"{found.absent} cells had ended and are not whole in MLflow: `skewbench sync --check` where they were computed, then "
+            "pull again.",
             err=True,
         )
     if as_json:

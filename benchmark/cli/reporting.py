@@ -151,7 +151,9 @@ def _known(choice: Choice) -> SuiteResults:
 
 
 def _over_time(session: Session, results: SuiteResults) -> SuiteResults:
-    return with_timeline(results, session.ledger.points(session.suite.name)) if session.ledger else results
+    if session.ledger is None:
+        return results
+    return with_timeline(results, session.ledger.points(session.suite.name, {cell.key: cell for cell in results.cells}))
 
 
 def _say_if_nothing(results: SuiteResults) -> None:

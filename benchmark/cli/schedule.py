@@ -8,7 +8,8 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,13 @@ import click
 
 from benchmark.cli.console import duration, print_json, print_table
 from benchmark.cli.outputs import send
-from benchmark.cli.session import default_store, store_arguments, store_option
+from benchmark.cli.session import default_store, load_plugins, store_arguments, store_option
 from benchmark.errors import UserError
 from benchmark.jobs.cron import parse_cron
 from benchmark.jobs.export import TARGETS, exported
 from benchmark.jobs.table import Job, Ran, Table
 from benchmark.jobs.times import fires_after, local_zone, shown_time, zone_of
-from benchmark.jobs.work import words
+from benchmark.jobs.work import WEBHOOK_VARIABLE, delivered_file, words
 from benchmark.outputs.document import failure_document
 from benchmark.outputs.outbox import checked_hook, hidden
 from benchmark.spec import read_suite, shipped
@@ -30,8 +31,8 @@ from benchmark.spec import read_suite, shipped
 if TYPE_CHECKING:
     from benchmark.jobs.scheduler import Scheduler
 
-VERDICTS = (0, 3, 4, 5)
-"""Exit codes with which a check has told its result itself; 1 is the same of a run."""
+NOTHING_TO_TELL = (0, 130)
+"""Exit codes of which nobody need be told: all is well; it was asked to stop."""
 KEPT_VARIABLES = ("SKEWBENCH_DATA",)
 """What a run needs of the environment in which its job was added."""
 
@@ -76,24 +77,25 @@ def add(  # noqa: PLR0913  # one argument per option
     zone_of(zone)
     if webhook:
         checked_hook(webhook)
-    known = read_suite(suite)
     place = suite if suite in shipped() else str(Path(suite).resolve())
     kept = {variable: os.environ[variable] for variable in KEPT_VARIABLES if os.environ.get(variable)}
-    job = Job(name or known.name, place, cron, zone, str(Path.cwd()), time.time(), gate, against, arguments, webhook, kept)
-    _check_words(words(job, store))
+    job = Job(name or "", place, cron, zone, str(Path.cwd()), time.time(), gate, against, arguments, webhook, kept)
+    load_plugins(_plugins(words(job, store)))
+    job = replace(job, name=name or read_suite(suite).name)
     Table(store).add(job)
     click.echo(f"{job.name}: next at {shown_time(next(fires_after(job, job.added)), zone)}, while `skewbench schedule serve` runs.")
 
 
-def _check_words(given: Sequence[str]) -> None:
-    """A mistake in the options is found now and not at night."""
+def _plugins(given: Sequence[str]) -> tuple[Path, ...]:
+    """The plug-ins that the words of a command name. A mistake in them is found now and not at night."""
     verb, *rest = given
     root = click.get_current_context().find_root()
     assert isinstance(root.command, click.Group)
     found = root.command.get_command(root, verb)
     if found is None:
         raise UserError(f"this skewbench has no command `{verb}`.")
-    found.make_context(verb, list(rest)).close()
+    with found.make_context(verb, list(rest)) as context:
+        return tuple(context.params["plugins"])
 
 
 @schedule.command("list")
@@ -165,30 +167,31 @@ def _times(job: Job) -> Iterator[tuple[float, str, str]]:
 
 @schedule.command()
 @click.argument("name")
+@click.option("--wait", is_flag=True, help="Where another scheduled run is at work, begin when it has ended instead of refusing.")
 @store_option
-def run(name: str, store: Path) -> None:
+def run(name: str, wait: bool, store: Path) -> None:
     """Run the job NAME now, as the scheduler would: under this machine's lock, with its log and its outputs. Ends with its exit code."""
     scheduler = make_scheduler(store)
     job = scheduler.table.job(name)
-    ran = _interruptible(scheduler, job)
+    ran = _interruptible(scheduler, job, wait=wait)
     if ran is None:
-        raise UserError(f"another scheduled run is at work on this machine: `{name}` was not begun. Try again when it has ended.")
+        scheduler.table.job(name)  # it may have been removed meanwhile
+        raise UserError(
+            f"another scheduled run is at work on this machine: `{name}` was not begun. Try again when it has ended, or --wait."
+        )
     click.echo(Path(ran.log).read_text(errors="replace"), nl=False)
     raise SystemExit(ran.code if ran.code >= 0 else 128 - ran.code)
 
 
-def _interruptible(scheduler: Scheduler, job: Job) -> Ran | None:
-    """The run in a thread, so that an interruption of this process reaches it in good order."""
-    found: list[Ran | None] = []
-    thread = threading.Thread(target=lambda: found.append(scheduler.run(job, by_hand=True)))
-    thread.start()
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        scheduler.stop()
-        thread.join()
-        raise
-    return found[0] if found else None
+def _interruptible(scheduler: Scheduler, job: Job, *, wait: bool) -> Ran | None:
+    """The run in a thread, so that an interruption of this process reaches it in good order; what went wrong in it is raised here."""
+    with ThreadPoolExecutor(1) as pool:  # leaving it joins the thread
+        running = pool.submit(scheduler.run, job, by_hand=True, wait=wait)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            scheduler.stop()
+            raise
 
 
 @schedule.command()
@@ -228,14 +231,20 @@ def make_scheduler(store: Path) -> Scheduler:
     """The schedule of a store, which tells of runs that could not tell themselves."""
     from benchmark.jobs.scheduler import Scheduler
 
+    store = store.resolve()  # a job runs in a folder of its own
     return Scheduler(store, tell=lambda job, ran: _tell(store, job, ran))
 
 
 def _tell(store: Path, job: Job, ran: Ran) -> None:
-    if ran.code not in (*VERDICTS, 1, 130) or (job.gate and ran.code == 1):
+    """Send how a run ended that could not tell it itself, whatever its exit code: 1 is a failed cell and a crash alike."""
+    mark = delivered_file(Path(ran.log))
+    if mark.exists():
+        mark.unlink()
+    elif ran.code not in NOTHING_TO_TELL:
         tail = Path(ran.log).read_text(errors="replace")[-4000:]
         command = " ".join(["skewbench schedule run", job.name, *store_arguments(store)])
-        send(failure_document(job.suite, ran.code, command=command, log_tail=tail), job.webhook, store=store)
+        hook = job.webhook or os.environ.get(WEBHOOK_VARIABLE, "")
+        send(failure_document(job.suite, ran.code, command=command, log_tail=tail), hook, store=store)
 
 
 __all__ = ["default_store", "make_scheduler", "schedule"]

@@ -65,9 +65,10 @@ def log_options(function: F) -> F:
 @click.command()
 @suite_options
 @log_options
+@click.option("--check", is_flag=True, help="Write all of it anew: for what was lost or damaged in MLflow.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @click.option("--follow", "follows", is_flag=True, hidden=True, help="Go on until standard input ends: how `run` fills MLflow meanwhile.")
-def sync(choice: Choice, log_predictions: bool, log_models: bool, as_json: bool, follows: bool) -> None:
+def sync(choice: Choice, log_predictions: bool, log_models: bool, check: bool, as_json: bool, follows: bool) -> None:  # noqa: PLR0913
     """Write what MLflow does not have yet of SUITE's results; a second time changes nothing. `skewbench pull` is the way back."""
     from trackers.location import TrackerError
 
@@ -77,7 +78,7 @@ def sync(choice: Choice, log_predictions: bool, log_models: bool, as_json: bool,
         follow(open_session(choice), lambda session: write(session, wanted))
         return
     try:
-        done = _write_pulled(choice, pulled) if pulled else write(open_session(choice), wanted)
+        done = _write_pulled(choice, pulled, check=check) if pulled else write(open_session(choice), wanted, check=check)
     except TrackerError as error:
         warn(error)
         raise SystemExit(1) from error
@@ -87,7 +88,7 @@ def sync(choice: Choice, log_predictions: bool, log_models: bool, as_json: bool,
         click.echo(f"{done.uri}: {done.written} cells written, {done.already_there} already there.")
 
 
-def write(session: Session, wanted: Wanted = Wanted()) -> SyncReport:
+def write(session: Session, wanted: Wanted = Wanted(), *, check: bool = False) -> SyncReport:
     """Write what the tracker lacks; a failure is kept in the store for `status`, until a writing succeeds."""
     from trackers.location import TrackerError
     from trackers.sync import Beyond
@@ -98,7 +99,7 @@ def write(session: Session, wanted: Wanted = Wanted()) -> SyncReport:
     extras = wanted.extras(session) if wanted != Wanted() else None
     also = _other_seeds(session, {cell.key for cell in results.cells}, {cell.config_key: cell.code for cell in results.cells})
     try:
-        done = write_all(results, store=store, beyond=Beyond(session.choice.variant, also, extras))
+        done = write_all(results, store=store, check=check, beyond=Beyond(session.choice.variant, also, extras))
     except TrackerError as error:
         note_trouble(store, session.suite.name, str(error))
         raise
@@ -106,11 +107,11 @@ def write(session: Session, wanted: Wanted = Wanted()) -> SyncReport:
     return done
 
 
-def _write_pulled(choice: Choice, pulled: PulledSuite) -> SyncReport:
+def _write_pulled(choice: Choice, pulled: PulledSuite, *, check: bool) -> SyncReport:
     from trackers.sync import Beyond
     from trackers.sync import sync as write_all
 
-    return write_all(pulled.results, store=choice.store, beyond=Beyond(pulled.variant))
+    return write_all(pulled.results, store=choice.store, check=check, beyond=Beyond(pulled.variant))
 
 
 def _other_seeds(session: Session, planned: set[str], code: dict[str, Any]) -> tuple[CellResult, ...]:

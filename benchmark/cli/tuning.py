@@ -25,10 +25,11 @@ from benchmark.metrics import Metric
 from benchmark.plan import make_plan
 from benchmark.price import units
 from benchmark.records import CellResult
+from benchmark.redaction import redact
 from benchmark.rows import StageRow
 from benchmark.run import How, Interrupted, Runner
 from benchmark.stages import Stage
-from benchmark.studies import Comparison, Tuning
+from benchmark.studies import CELLS, Comparison, Tuning
 from benchmark.tune.groups import Group, condition_words, groups_of, trial_seeds
 from benchmark.tune.settings import SECONDS, Settings, metric_of
 
@@ -66,14 +67,7 @@ def tune(  # noqa: PLR0913  # one argument per option
     groups = groups_of(
         session.suite.name, [planned.cell for planned in session.plan.cells], session.suite.search, session.suite.rules, settings
     )
-    job = _Job(
-        session,
-        settings,
-        means,
-        groups,
-        url,
-        shlex.join(["skewbench", "tune", *choice.arguments, *wanted.arguments, *store_arguments(choice.store)]),
-    )
+    job = _Job(session, settings, means, groups, url, _command(choice, wanted))
     storage = open_storage(url)
     context.call_on_close(functools.partial(close_storage, storage))
     studies = job.open(storage)
@@ -90,6 +84,12 @@ def tune(  # noqa: PLR0913  # one argument per option
     if not no_tracker:
         click.echo(f"MLflow:  {tuned_tracker(session, tuning)}", err=as_json)
     context.exit(0 if all(study.winner for study in tuning.studies) else 1)
+
+
+def _command(choice: Choice, wanted: Wanted) -> str:
+    """The command as it is stored and shown: a storage's password stays out of both."""
+    given = ["skewbench", "tune", *choice.arguments, *wanted.arguments, *store_arguments(choice.store)]
+    return redact(shlex.join([redact(argument) for argument in given]))
 
 
 def _final_seeds(session: Session, number: int | None) -> Sequence[int]:
@@ -189,7 +189,7 @@ class _Job:
         from benchmark.tune.winners import cells_of, compared, text_of
 
         session, metrics = self.session, self.session.suite.metrics
-        name = f"tune/{session.suite.name}"
+        name = f"{CELLS}{session.suite.name}"
         cells = cells_of(winners, seeds)
         plan = make_plan(name, cells, session.folders, session.ledger, scoring=scoring_key(metrics), share=session.suite.share)
         listener.say(f"{session.suite.name}: {len(cells)} cells to compare tuned with untuned on the test part")

@@ -132,7 +132,7 @@ class Baselines:
         text = text_of(baseline)
         target = self.folder / "versions" / version_id(text)
         with self._locked():
-            if not target.exists():
+            if not _is_whole(target, text, baseline.cells):
                 self._write(target, text, {cell.sha256: cell.size for cell in baseline.cells}, content)
             write_bytes(self.folder / f"{name}.json", json.dumps({"version": target.name}).encode())
             self._sweep()
@@ -140,11 +140,7 @@ class Baselines:
 
     def read(self, name: str) -> Baseline:
         """UserError where there is no such baseline, DamagedFile where it is not what was accepted."""
-        pointer = self.folder / f"{checked_name(name)}.json"
-        if not pointer.exists():
-            known = f"Known: {', '.join(self.names())}." if self.names() else "None has been accepted yet."
-            raise UserError(f"'{self.suite}' has no baseline '{name}'. {known} `skewbench baseline accept {self.suite}` makes one.")
-        folder = self.folder / "versions" / checked_name(json.loads(pointer.read_text())["version"])
+        folder = self.folder / "versions" / _version(self._pointer(name))
         try:
             text = (folder / "baseline.json").read_bytes()
         except FileNotFoundError:
@@ -153,12 +149,23 @@ class Baselines:
             raise DamagedFile(f"{folder / 'baseline.json'} is not what was accepted: accept or import the baseline '{name}' again.")
         return parse(text, folder)
 
-    def drop(self, name: str) -> None:
-        """Take a name away, and its version if no other name means it. UserError where there is none."""
-        self.read(name)
+    def drop(self, name: str) -> str:
+        """Take a name away, and its version (which is given) if no other name means it, damaged or not. UserError where there is none."""
+        pointer, version = self._pointer(name), "damaged"
         with self._locked():
-            (self.folder / f"{name}.json").unlink()
+            with contextlib.suppress(DamagedFile):
+                version = _version(pointer)
+            pointer.unlink()
             self._sweep()
+        return version
+
+    def _pointer(self, name: str) -> Path:
+        """The file that says which version a name means; UserError where there is none."""
+        pointer = self.folder / f"{checked_name(name)}.json"
+        if not pointer.exists():
+            known = f"Known: {', '.join(self.names())}." if self.names() else "None has been accepted yet."
+            raise UserError(f"'{self.suite}' has no baseline '{name}'. {known} `skewbench baseline accept {self.suite}` makes one.")
+        return pointer
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -180,6 +187,8 @@ class Baselines:
                 _write_once(part / array_path(sha256), data)
             _write_once(part / "baseline.json", text)
             part.chmod(0o755)
+            if target.exists():  # a damaged one
+                os.rename(target, tempfile.mkdtemp(dir=target.parent, prefix=".damaged-"))
             os.rename(part, target)
         except BaseException:
             shutil.rmtree(part)
@@ -187,10 +196,30 @@ class Baselines:
 
     def _sweep(self) -> None:
         """Remove versions that no name means, and what a kill left."""
-        named = {json.loads(pointer.read_text())["version"] for pointer in self.folder.glob("*.json")}
-        for folder in (self.folder / "versions").iterdir():
+        try:
+            named = {_version(pointer) for pointer in self.folder.glob("*.json")}
+        except DamagedFile:
+            return  # what that name means cannot be told: it may be any
+        for folder in (self.folder / "versions").glob("*"):  # there may be none
             if folder.name not in named:
                 shutil.rmtree(folder)
+
+
+def _version(pointer: Path) -> str:
+    """Which version a name means. DamagedFile where its file does not say."""
+    try:
+        return checked_name(json.loads(pointer.read_text())["version"])
+    except (ValueError, KeyError, TypeError, UserError):
+        raise DamagedFile(f"{pointer} names no version: accept or import the baseline '{pointer.stem}' again.") from None
+
+
+def _is_whole(target: Path, text: bytes, cells: Sequence[BaselineCell]) -> bool:
+    """Whether a version is there with every byte that it should have."""
+    try:
+        is_same = (target / "baseline.json").read_bytes() == text
+        return is_same and all(hashlib.sha256((target / cell.file.path).read_bytes()).hexdigest() == cell.sha256 for cell in cells)
+    except OSError:
+        return False
 
 
 def _write_once(target: Path, data: bytes) -> None:

@@ -61,10 +61,16 @@ class Environments:
 
 
 def build_with_pip(checkout: Path, target: Path) -> None:
-    """`python -m venv`, then pip with the checkout's own requirements, or with what its pyproject.toml declares."""
+    """`python -m venv`, then pip with the checkout's own requirements, or with what its pyproject.toml declares.
+
+    EnvironmentFailed where the versions stand in a lock file of another tool: pip would take the newest, and its regressions with them.
+    """
+    listed = next((checkout / name for name in LOCKS[:2] if (checkout / name).is_file()), None)
+    other = next((name for name in LOCKS[2:] if (checkout / name).is_file()), None)
+    if other and not listed:
+        raise EnvironmentFailed(f"pip cannot install from {other}: a requirements.lock beside it would say which versions to take.")
     _call([sys.executable, "-m", "venv", "--clear", str(target)])
     pip = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    listed = next((checkout / name for name in LOCKS[:2] if (checkout / name).is_file()), None)
     wanted = ["-r", str(listed)] if listed else _declared(checkout)[1:]
     if wanted:
         _call([*pip, *wanted], cwd=checkout)

@@ -8,6 +8,7 @@ import json
 import math
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def import_(file: Path, store: Path, name: str | None = None) -> tuple[str, Base
     try:
         with zipfile.ZipFile(file) as archive:
             return _take(archive, store, name)
-    except (zipfile.BadZipFile, LedgerError, UnicodeDecodeError, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, LedgerError, UnicodeDecodeError, NotImplementedError, RuntimeError, EOFError) as error:
         raise UserError(f"{file} cannot be imported: {error}") from error
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error}") from error
@@ -117,10 +118,15 @@ def _check(baseline: Baseline) -> None:
             raise UserError("a cell of the baseline is not what skewbench writes: the file was altered.")
     if not isinstance(baseline.accepted, int | float) or not _plain_texts(baseline.libraries) or not isinstance(baseline.scoring, str):
         raise UserError("the baseline is not what skewbench writes: the file was altered.")
-    for window in baseline.timings.values():
-        for sample in window:
-            if not _plain_numbers(sample["figures"]) or not isinstance(sample["context"], dict):
-                raise UserError("a timing of the baseline is not what skewbench writes: the file was altered.")
+    if not isinstance(baseline.timings, dict) or not all(map(_is_window, baseline.timings.values())):
+        raise UserError("a timing of the baseline is not what skewbench writes: the file was altered.")
+
+
+def _is_window(found: object) -> bool:
+    """Whether this is a list of samples, each with its figures and its context."""
+    return isinstance(found, list) and all(
+        isinstance(sample, dict) and _plain_numbers(sample.get("figures")) and isinstance(sample.get("context"), dict) for sample in found
+    )
 
 
 def _plain_numbers(found: object) -> bool:

@@ -51,11 +51,11 @@ class Worktree:
 
     def begin(self, good: str, bad: str) -> str:
         """Start; what git says: the first commit to be tested is checked out, unless it has an answer already."""
-        return git(self.folder, "bisect", "start", bad, good)
+        return git(self.folder, "bisect", "start", bad, good, with_errors=True)
 
     def mark(self, mark: Mark) -> str:
         """Say how the commit that is checked out is; what git answers."""
-        answer = git(self.folder, "bisect", mark, may_fail=True)  # git fails too where only skipped commits are left
+        answer = git(self.folder, "bisect", mark, may_fail=True, with_errors=True)  # git fails too where only skipped commits are left
         if not (answer.startswith("Bisecting:") or first_bad(answer) or only_skipped(answer)):
             raise UserError(f"git bisect {mark} in {self.folder}: {answer.strip()}")
         return answer
@@ -93,8 +93,8 @@ def is_ancestor(repository: Path, old: str, new: str) -> bool:
     return done.returncode == 0
 
 
-def git(folder: Path, *arguments: str, may_fail: bool = False) -> str:
-    """Run git, without hooks, and give what it prints. UserError with its words where it refuses."""
+def git(folder: Path, *arguments: str, may_fail: bool = False, with_errors: bool = False) -> str:
+    """Run git, without hooks, and give what it prints, its warnings only if asked to. UserError with its words where it refuses."""
     command = ["git", "-C", str(folder), "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
@@ -102,4 +102,4 @@ def git(folder: Path, *arguments: str, may_fail: bool = False) -> str:
         raise UserError("bisection needs git, which is not installed here.") from None
     if done.returncode and not may_fail:
         raise UserError(f"git {' '.join(arguments[:2])} in {folder}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout + done.stderr
+    return done.stdout + done.stderr * with_errors

@@ -1,7 +1,7 @@
 """A job as its native equivalent: a line for cron, a service and a timer for systemd, a workflow for GitHub Actions.
 
-The first two call `skewbench schedule run NAME`, which is safe to issue at any time: it takes this machine's lock, keeps the log, and reads
-the job from the table, so that no secret stands in what is written here.
+The first two call `skewbench schedule run NAME --wait`, which is safe to issue at any time: it waits for this machine's lock, keeps the
+log, and reads the job from the table, so that no secret stands in what is written here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def exported(job: Job, store: Path, target: str) -> dict[str, str]:
 
 
 def _call(job: Job, store: Path) -> list[str]:
-    return [sys.executable, "-m", "benchmark", "schedule", "run", job.name, "--store", str(store)]
+    return [sys.executable, "-m", "benchmark", "schedule", "run", job.name, "--wait", "--store", str(store)]
 
 
 def _plain(text: str, what: str) -> str:
@@ -114,25 +114,27 @@ def _unit_word(text: str) -> str:
 # -- GitHub Actions
 
 _CHECKOUT, _PYTHON, _CACHE, _UPLOAD = "actions/checkout@v4", "actions/setup-python@v5", "actions/cache@v4", "actions/upload-artifact@v4"
+_STORE = "skewbench-results"
+_MAIN = "github.event_name == 'schedule' || github.ref_name == github.event.repository.default_branch"
+"""Whether the default branch is checked out: a schedule knows no other, and its event no repository."""
+_CELLS = {"--set": 1, "--only": 1, "--seeds": 1, "--plugins": 1, "--yes": 0}
+"""The options of `gate` that say which cells are meant, which `run` and `baseline accept` take, too; and how many values each has."""
 
 
 def _github(job: Job, store: Path) -> dict[str, str]:  # noqa: ARG001  # a hosted runner has a store of its own
     """A workflow with the same times. GitHub's clock is UTC."""
     if job.timezone not in ("UTC", "Etc/UTC"):
         raise UserError(f"GitHub Actions goes by UTC, and the job '{job.name}' by {job.timezone}: add it with --timezone UTC.")
-    suite = _plain(_within(job), "the suite")
-    verb = ["gate", suite, "--against", job.against] if job.gate else ["run", suite]
-    call = shlex.join(["skewbench", *verb, "--store", "skewbench-results", "--junit", "junit.xml", *job.arguments])
     steps = [
         _uses(_CHECKOUT),
         _uses(_PYTHON, {"python-version": "3.12", "cache": "pip"}),
         _run("Install", "pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu && pip install ."),
         _uses(_CACHE, {
-            "path": "skewbench-results",
-            "key": "skewbench-${{ github.run_id }}",
-            "restore-keys": "skewbench-",
+            "path": _STORE,
+            "key": f"skewbench/{job.name}/${{{{ github.run_id }}}}",
+            "restore-keys": f"skewbench/{job.name}/",
         }),
-        _run("Check", _expressionless(_plain(call, "the command"))),
+        *(_gate_steps(job) if job.gate else [_run("Check", _skewbench("run", _within(job), *_JUNIT, *job.arguments))]),
         [*_uses(_UPLOAD, {"name": "skewbench", "path": "junit.xml"}), "        if: ${{ always() }}"],
     ]  # fmt: skip
     head = [
@@ -150,10 +152,55 @@ def _github(job: Job, store: Path) -> dict[str, str]:  # noqa: ARG001  # a hoste
         "  check:",
         "    runs-on: ubuntu-latest",
         "    env:",
+        f"      SKEWBENCH_STORE: {_STORE}",
         "      SKEWBENCH_WEBHOOK: ${{ secrets.SKEWBENCH_WEBHOOK }}",
         "    steps:",
     ]
     return {f"skewbench-{job.name}.yml": "\n".join([*head, *(line for step in steps for line in step)]) + "\n"}
+
+
+_JUNIT = ("--junit", "junit.xml")
+
+
+def _gate_steps(job: Job) -> list[list[str]]:
+    """The check, and what makes the baseline that the next one compares with; the cache keeps both at the end of a job that went well."""
+    suite, cells = _within(job), _picked(job.arguments, _CELLS)
+    shown = _skewbench("baseline", "show", suite, "--name", job.against, *_picked(job.arguments, {"--plugins": 1}))
+    check = [
+        "code=0",
+        f"{_skewbench('gate', suite, '--against', job.against, *_JUNIT, *job.arguments)} || code=$?",
+        f'if [ "$code" = 2 ] && ! {shown}; then echo "::warning::no baseline yet"; echo "accept=yes" >> "$GITHUB_OUTPUT"; exit 0; fi',
+        'if [ "$code" = 4 ]; then echo "::warning::inconclusive: see the summary"; exit 0; fi',
+        'if [ "$code" = 0 ]; then echo "accept=yes" >> "$GITHUB_OUTPUT"; fi',
+        'exit "$code"',
+    ]
+    accept = [
+        _skewbench("run", suite, "--no-tracker", "--no-report", *cells),
+        _skewbench("baseline", "accept", suite, "--name", job.against, "--timings", "0", "--no-tracker", *cells),
+    ]
+    condition = f"${{{{ steps.check.outputs.accept == 'yes' && ({_MAIN}) }}}}"
+    return [
+        [*_run("Check", "\n".join(check)), "        id: check"],
+        [*_run("Accept on the default branch", "\n".join(accept)), f"        if: {_text(condition)}"],
+    ]
+
+
+def _skewbench(*words: str) -> str:
+    """A command for a step's shell."""
+    return _expressionless(_plain(shlex.join(["skewbench", *words]), "the command"))
+
+
+def _picked(arguments: Sequence[str], options: Mapping[str, int]) -> list[str]:
+    """Those of the arguments that belong to these options, each with its value."""
+    found, values = [], 0
+    for word in arguments:
+        if values == 0 and word in options:
+            values = options[word] + 1
+        elif values == 0 and word.partition("=")[0] in options:
+            values = 1
+        found += [word] if values else []
+        values = max(values - 1, 0)
+    return found
 
 
 def _within(job: Job) -> str:

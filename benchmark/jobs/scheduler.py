@@ -6,6 +6,8 @@ store. Nothing is lost with this process: every decision stands in the table bef
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import threading
 import time
@@ -46,6 +48,8 @@ class Scheduler:
     poll: float = POLL_SECONDS
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _broken: list[tuple[str, float]] = field(default_factory=list)
+    """Jobs that broke down where the table could not be written, and up to when everything that was due had been run."""
 
     @property
     def table(self) -> Table:
@@ -82,6 +86,7 @@ class Scheduler:
 
     def tick(self) -> list[Ran]:
         """Run everything that is due, the longest waiting first; what was run."""
+        self._settle()
         found = []
         for job, _ in self.due():
             if self._stop.is_set():
@@ -96,17 +101,40 @@ class Scheduler:
         since = [(job, when) for job in table.jobs().values() if (when := _due(job, table.state(job.name), now)) is not None]
         return sorted(since, key=lambda item: item[1])
 
-    def run(self, job: Job, *, by_hand: bool = False) -> Ran | None:
-        """Run a job now, if it is (still) due or asked for by hand; None where it is not or where this machine runs another one."""
-        with machine() as is_ours:
-            if not is_ours:
+    def run(self, job: Job, *, by_hand: bool = False, wait: bool = False) -> Ran | None:
+        """Run a job now, if it is (still) due or asked for by hand, as the table has it now.
+
+        None where it is not due or not there any more, or where this machine runs another one, unless `wait` says to let that end first.
+        """
+        with machine(self._stop if wait else None) as is_ours:
+            now = self.table.jobs().get(job.name) if is_ours else None
+            if now is None:
                 return None
-            when = _due(job, self.table.state(job.name), self.clock())
+            when = _due(now, self.table.state(now.name), self.clock())
             if when is None and not by_hand:
                 return None  # another scheduler of this store was quicker
-            return self._run(job, 0.0 if by_hand else when or 0.0)
+            return self._run(now, 0.0 if by_hand else when or 0.0)
 
     def _run(self, job: Job, due: float) -> Ran:
+        before = self.table.state(job.name).seen
+        try:
+            ran = self._recorded(job, due)
+        except BaseException:  # as a full disk: this process lives on, so nobody would find that the job does not run any more
+            self._broken.append((job.name, before))
+            with contextlib.suppress(SkewbenchError, OSError):
+                self._settle()
+            raise
+        self.tell(job, ran)
+        return ran
+
+    def _settle(self) -> None:
+        """Make jobs that broke down due again; what the table does not take now is tried with the next tick."""
+        while self._broken:
+            name, seen = self._broken[-1]
+            self.table.update(name, functools.partial(_freed, seen=seen))
+            self._broken.pop()
+
+    def _recorded(self, job: Job, due: float) -> Ran:
         started = self.clock()
         file = log_file(self.store, job.name, started)
         owner = ourselves()
@@ -117,8 +145,12 @@ class Scheduler:
             self.table.update(job.name, lambda state: replace(ended(state, ran), running=(owner[0], 0, 0.0)))
         else:
             self.table.update(job.name, lambda state: ended(state, ran))
-        self.tell(job, ran)
         return ran
+
+
+def _freed(state: State, seen: float) -> State:
+    """The state as if this process had not begun the job; as it is where that is not what it says (any more)."""
+    return replace(state, seen=seen, running=None) if state.running == ourselves() else state
 
 
 def _due(job: Job, state: State, now: float) -> float | None:

@@ -13,13 +13,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from benchmark.jobs.table import Job
 
 WEBHOOK_VARIABLE = "SKEWBENCH_WEBHOOK"
 """A webhook's address is a secret: it goes by the environment, since a command line can be read by everybody on the machine."""
+DELIVERED_VARIABLE = "SKEWBENCH_DELIVERED"
+"""A file that a run touches when it has told its result: without it, somebody else must say how the run ended."""
 GRACE_SECONDS = 30.0
 """What a run gets to stop in good order; what it has finished is kept in any case."""
+WAIT_SECONDS = 0.5
+"""How often a run that waits for another one looks whether it may begin."""
 
 
 def command(job: Job, store: Path) -> list[str]:
@@ -46,6 +51,11 @@ def log_file(store: Path, name: str, at: float) -> Path:
     return store / "schedule" / "logs" / f"{name}-{stamp}.log"
 
 
+def delivered_file(log: Path) -> Path:
+    """What a run touches that has told its result, beside its log."""
+    return log.with_suffix(".delivered")
+
+
 def perform(job: Job, store: Path, log: Path, stop: threading.Event) -> int:
     """Run a job to its end, or until `stop` is set: then it is interrupted, and killed if it does not end in time. Its exit code."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +64,7 @@ def perform(job: Job, store: Path, log: Path, stop: threading.Event) -> int:
         process = subprocess.Popen(
             command(job, store),
             cwd=folder if folder.is_dir() else store,
-            env=environment(job, os.environ),
+            env={**environment(job, os.environ), DELIVERED_VARIABLE: str(delivered_file(log).resolve())},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -92,17 +102,26 @@ def state_folder() -> Path:
 
 
 @contextlib.contextmanager
-def machine() -> Iterator[bool]:
-    """Hold this machine for a scheduled run, whatever its store; False where another one is at it. The lock dies with its process."""
+def machine(wait: threading.Event | None = None) -> Iterator[bool]:
+    """Hold this machine for a scheduled run, whatever its store; False where another one is at it. The lock dies with its process.
+
+    With `wait`, False only once that is set.
+    """
     folder = state_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "schedule.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        while not (is_ours := _locked(lock)) and wait is not None:
+            if wait.wait(WAIT_SECONDS):  # a lock that blocks would hear nothing of it
+                break
+        yield is_ours
+
+
+def _locked(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def shown(arguments: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from benchmark.language.writing import entry_text, grid_of, grids_text
 from benchmark.recipe import Recipe
 from benchmark.spec import Suite, read_suite
 from benchmark.studies import Study, Tuning
+from benchmark.tune.settings import SECONDS
 from benchmark.tune.winners import Winner, text_of
 
 _REPLACED = ("suite", "grid", "defaults", "search", "select", "tuned_by", "seeds", "include")
@@ -54,15 +55,21 @@ def _text(suite: Suite, winners: Sequence[Winner], untouched: Sequence[Winner], 
     stated = [item.name for item in dataclasses.fields(Recipe) if item.name in _stated(root)]
     seeds = list(suite.grids[0].seeds)
     plain_seeds = len(seeds) if seeds == list(range(len(seeds))) else seeds
-    grids = [(_comment(studies[winner.study]), grid_of(config, stated=stated)) for winner in winners for config in winner.tuned]
+    grids = [(_comment(studies[winner.study]), grid_of(config, stated=stated)) for winner in winners for config in _meant(winner)]
     grids += [("nothing was searched here", grid_of(config, stated=stated)) for winner in untouched for config in winner.group.bases]
     source = display(suite.path) if suite.path else suite.name
     head = [f"# {source} with what `skewbench tune` found: each grid below is one group of cells at its winner.\n"]
     head += [entry_text("suite", f"{suite.name}-tuned"[:MAX_NAME])]
     kept = [entry_text(key, value) for key, value in root.items() if key not in _REPLACED]
-    over = _tuned_attributes([config for winner in winners for config in winner.tuned], [study.space for study in tuning.studies])
-    select = [entry_text("select", {"by": f"validation.{tuning.studies[0].objectives[0].name}", "over": over})] if over else []
+    over = _tuned_attributes([config for winner in winners for config in _meant(winner)], [study.space for study in tuning.studies])
+    by = next(item.name for item in tuning.studies[0].objectives if item.name != SECONDS)
+    select = [entry_text("select", {"by": f"validation.{by}", "over": over})] if over else []
     return "".join([*head, entry_text("seeds", plain_seeds), *kept, *select, grids_text(grids), _tuned_by(tuning)])
+
+
+def _meant(winner: Winner) -> Sequence[Configuration]:
+    """What the new suite has of a group: its bases where nothing was tuned."""
+    return winner.tuned or winner.group.bases
 
 
 def _tuned_attributes(configs: Sequence[Configuration], spaces: Sequence[Mapping[str, str]]) -> list[str]:
@@ -106,7 +113,7 @@ def _checked(file: Path, winners: Sequence[Winner]) -> int:
     """Number of cells of the suite as written; it must have every winner's configuration."""
     cells = expand(read_suite(str(file)))
     found = {text_of(cell.config) for cell in cells}
-    wanted: list[Configuration] = [config for winner in winners for config in (winner.tuned or winner.group.bases)]
+    wanted = [config for winner in winners for config in _meant(winner)]
     missing = [config.method.name for config in wanted if text_of(config) not in found]
     assert not missing, f"the suite as written lacks the winners of {', '.join(missing)}"
     return len(cells)

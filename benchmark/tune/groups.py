@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from benchmark.cells import Cell, Configuration
 from benchmark.errors import InvalidValue, UserError
 from benchmark.identity import canonical, digest
 from benchmark.language.rules import Rule, reason
-from benchmark.search import Dimension, Domain, Options, applies, domain_of, grid_values, holder, placed, value_at, variants, walk
+from benchmark.search import Dimension, Domain, Options, applies, domain_of, grid_values, holder, value_at, variants, walk
 from benchmark.seeds import stream_seed
 from benchmark.tune.settings import DEFAULT_PER, Settings
 
@@ -32,25 +33,44 @@ class Group:
     @property
     def is_conditional(self) -> bool:
         """Whether a point of the space may lack a parameter that another point has."""
-        held = [all(holder(doc, item.path) for doc in variants([self.base.doc], self.dimensions)) for item in self.dimensions]
+        held = [all(holder(doc, item.path) for doc in self._docs) for item in self.dimensions]
         return not all(held) or any(item.when.conditions for item in self.dimensions)
 
     def configurations(self, values: Mapping[str, Any]) -> list[Configuration]:
         """The cells' configurations at a point; InvalidValue where the point is excluded or impossible."""
-        made = [placed(base, values) for base in self.bases]
-        for config in made:
-            because = reason(self.rules, {**config.attributes, "seed": 0})
-            if because:
-                raise InvalidValue(f"left out by {because}")
-        return made
+        return [self._configuration(base, values) for base in self.bases]
+
+    def _configuration(self, base: Configuration, values: Mapping[str, Any]) -> Configuration:
+        """A base with those of the values that it asks for. A rule that the suite waives for the base (by `include`) is waived here."""
+        asked = [item for item in self.dimensions if item.path in values]
+        config, _ = walk(asked, base, lambda path, _: values[path])
+        standing = [rule for rule in self.rules if not rule.leaves_out({**base.attributes, "seed": 0})]
+        because = reason(standing, {**config.attributes, "seed": 0})
+        if because:
+            raise InvalidValue(f"left out by {because}")
+        return config
 
     def chosen(self, pick: Callable[[str, Domain], Any]) -> dict[str, Any]:
-        """The values at the point that `pick` chooses."""
-        return walk(self.dimensions, self.base, pick)[1]
+        """The values at the point that `pick` chooses, once for all bases that ask for a parameter."""
+        values: dict[str, Any] = {}
+
+        def once(path: str, domain: Domain) -> Any:
+            if path not in values:
+                values[path] = pick(path, domain)
+            return values[path]
+
+        for base in self.bases:
+            walk(self.dimensions, base, once)
+        return values
+
+    @functools.cached_property
+    def _docs(self) -> Sequence[Mapping[str, Any]]:
+        """What the bases may become by the plug-ins that are chosen."""
+        return variants([base.doc for base in self.bases], self.dimensions)
 
     def domains(self) -> dict[str, tuple[Dimension, Domain]]:
         """Every dimension with what it may be, by path, in the order in which they are asked for."""
-        docs = variants([self.base.doc], self.dimensions)
+        docs = self._docs
         found = {}
         for item in sorted(self.dimensions, key=lambda dimension: dimension.depth):
             held = next(held for doc in docs if (held := holder(doc, item.path)) is not None)
@@ -67,7 +87,8 @@ class Group:
     @property
     def untuned(self) -> dict[str, Any]:
         """What the suite states for the searched parameters."""
-        return {item.path: value_at(self.base.doc, item.path) for item in self.dimensions if holder(self.base.doc, item.path)}
+        docs = [base.doc for base in reversed(self.bases)]
+        return {item.path: value_at(doc, item.path) for doc in docs for item in self.dimensions if holder(doc, item.path)}
 
 
 def groups_of(suite: str, cells: Sequence[Cell], dimensions: Sequence[Dimension], rules: Sequence[Rule], settings: Settings) -> list[Group]:
@@ -93,7 +114,8 @@ def groups_of(suite: str, cells: Sequence[Cell], dimensions: Sequence[Dimension]
 
 
 def _group(suite: str, bases: tuple[Configuration, ...], dimensions: Sequence[Dimension], rules: Sequence[Rule]) -> Group:
-    return Group(suite, bases, applies(dimensions, bases[0]), tuple(rules))
+    of_any = {item.path for base in bases for item in applies(dimensions, base)}
+    return Group(suite, bases, tuple(item for item in dimensions if item.path in of_any), tuple(rules))
 
 
 def _bare(config: Configuration, dimensions: Sequence[Dimension]) -> Mapping[str, Any]:

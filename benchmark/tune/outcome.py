@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmark.studies import Study, Trial
 from benchmark.studies import TrialState as Word
 from benchmark.tune.groups import condition_words
-from benchmark.tune.samplers import LOST, RETRY_OF, VOID
-from benchmark.tune.study import KIND, MESSAGE, SCORES, SECONDS, StudyOf, reports_of
+from benchmark.tune.samplers import KIND, LOST, RETRY_OF, VOID
+from benchmark.tune.study import MESSAGE, SCORES, SECONDS, StudyOf, reports_of
 from benchmark.tune.tuner import VERSION
 
 MIN_TRIALS = 8
@@ -49,6 +49,8 @@ def study_record(of: StudyOf, url: str) -> Study:
         sum(trial.user_attrs.get(VOID) == LOST for trial in trials),
         str(of.study.user_attrs.get(VERSION, "")),
         url,
+        of.settings.seconds,
+        of.settings.jobs,
     )
 
 

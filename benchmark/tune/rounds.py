@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.cells import Cell
@@ -26,8 +27,10 @@ from benchmark.rows import StageRow
 from benchmark.run import How, Listener, Runner
 from benchmark.scoring import Scoring
 from benchmark.stages import CellStages, Stage
+from benchmark.studies import CELLS
 from benchmark.tasks import Engine, NoEngine, Reported, Rungs, Slot
 from benchmark.tune.pruners import goes_by_seeds, is_hopeless
+from benchmark.tune.samplers import LOST
 from benchmark.tune.settings import SECONDS, Settings
 from benchmark.tune.study import StudyOf, Told
 
@@ -71,10 +74,17 @@ class Live:
         return not self.is_pruned and self.broken is None
 
     def report(self, value: float, step: int) -> None:
-        """Tell the study what is known so far, and ask its pruner. A step that was reported before it was interrupted stands."""
+        """Tell the study what is known so far, and ask its pruner. A step that was reported before it was interrupted stands.
+
+        A trial that another process has ended meanwhile, as after a sleep longer than its lease, is over for us: `tell` is refused too.
+        """
         frozen = self.study.trials()[self.number]
         if step not in frozen.intermediate_values:
-            self.trial.report(value, step)
+            try:
+                self.trial.report(value, step)
+            except UpdateFinishedTrialError:
+                self.broken = Told(TrialState.FAIL, kind=LOST, message="taken up by another process meanwhile")
+                return
             frozen = self.study.trials()[self.number]
         self.is_pruned = is_hopeless(self.study.study, self.study.storage, frozen, self.visible)
 
@@ -108,7 +118,7 @@ class Rounds:
         for live in found:
             if live.is_open:
                 live.report(reported.value, reported.percent)
-        return not found or any(not live.is_pruned for live in found)
+        return not found or any(live.is_open for live in found)
 
     def run(self, lives: Sequence[Live]) -> list[tuple[Live, Told]]:
         """Run trials to their ends, seed by seed; how each ended, in the order given. Interrupted if asked to stop."""
@@ -134,7 +144,7 @@ class Rounds:
         return plan
 
     def _plan(self, cells: Sequence[Cell]) -> Plan:
-        name = f"tune/{self.suite}"
+        name = f"{CELLS}{self.suite}"
         return make_plan(name, cells, self.folders, self.ledger, scoring=scoring_key(self.metrics), share=self.share)
 
     def _run(self, plans: Sequence[Plan | None], lives: Sequence[Live], *, judged: bool) -> None:
@@ -171,9 +181,9 @@ class Rounds:
         keys = {planned.work.key for planned in plan.cells if planned.work} if plan else set()
         results = [result for result in live.results if result.key in keys]
         failed = next((result for result in results if result.status != "ok"), None)
-        if failed is not None and not live.is_pruned:
+        if failed is not None and live.is_open:
             live.broken = _failure(failed)
-        elif not live.is_pruned and goes_by_seeds(self.settings.pruner):
+        elif live.is_open and goes_by_seeds(self.settings.pruner):
             value = _mean(results, f"validation.{self.settings.metrics[0]}")
             if math.isfinite(value):
                 live.report(value, index)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import itertools
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, cast
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark import seeds
 from benchmark.errors import UserError, unknown
+from benchmark.failures import NOT_FINITE
 from benchmark.tune.settings import Spec, check_options
 
 _KNOWN: Mapping[str, Callable[..., BaseSampler]] = {"tpe": TPESampler, "random": RandomSampler, "cmaes": CmaEsSampler, "gp": GPSampler}
@@ -25,6 +28,8 @@ VOID, LOST = "void", "lost"
 """Attribute of a trial that counts for nothing, and its value where the process of the trial has died."""
 RETRY_OF = "retry_of"
 """Attribute of a trial that tries a lost one again: the number of that one."""
+KIND = "kind"
+"""Attribute of a trial that failed: how."""
 
 
 def make_sampler(spec: Spec, suite: str, *, conditional: bool, grid: Mapping[str, Sequence[Any]] | None = None) -> BaseSampler:
@@ -74,7 +79,7 @@ class _Seeded(BaseSampler):
     def __init__(self, make: Callable[..., BaseSampler], suite: str) -> None:
         self._make, self._suite = make, suite
         self._current: tuple[int, BaseSampler] | None = None
-        make(seed=0)  # options are checked before anything runs
+        self._learns_from_pruned = isinstance(make(seed=0), TPESampler)  # options are checked here too, before anything runs
 
     def _of(self, study: optuna.Study, trial: FrozenTrial) -> BaseSampler:
         if self._current is None or self._current[0] != trial.number:
@@ -88,16 +93,47 @@ class _Seeded(BaseSampler):
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return self._of(study, trial).sample_relative(study, trial, search_space)
+            return self._of(study, trial).sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
-        return self._of(study, trial).sample_independent(study, trial, param_name, param_distribution)
+        return self._of(study, trial).sample_independent(self._seen(study), trial, param_name, param_distribution)
+
+    def _seen(self, study: optuna.Study) -> optuna.Study:
+        """The study as the sampler learns from it: TPE, which passes over failures, would come back to where trainings diverge."""
+        if not self._learns_from_pruned or len(study.directions) > 1:
+            return study
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            storage = cast(BaseStorage, _Diverged(study._storage))
+            return optuna.load_study(study_name=study.study_name, storage=storage, sampler=study.sampler, pruner=study.pruner)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         self._of(study, trial).before_trial(study, trial)
 
     def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         self._of(study, trial).after_trial(study, trial, state, values)
+
+
+class _Diverged:
+    """A storage in which trainings that diverged look like pruned ones without a report: TPE ranks those last. What is stored stays."""
+
+    def __init__(self, storage: BaseStorage) -> None:
+        self._whole = storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+    def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        found = [_as_pruned(trial) for trial in self._whole.get_all_trials(study_id, deepcopy=deepcopy)]
+        return [trial for trial in found if states is None or trial.state in states]
+
+
+def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    if trial.state != TrialState.FAIL or trial.user_attrs.get(KIND) != NOT_FINITE:
+        return trial
+    seen = copy.copy(trial)
+    seen.state, seen.intermediate_values = TrialState.PRUNED, {}
+    return seen
 
 
 class _Grid(BaseSampler):

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from benchmark.errors import UserError
+from benchmark.redaction import redact
 
 JOURNAL = "journal:"
 FILE = "tuning.db"
@@ -35,7 +36,7 @@ def shown(url: str) -> str:
     if url.startswith(JOURNAL):
         return url
     try:
-        return make_url(url).render_as_string(hide_password=True)
+        return redact(make_url(url).render_as_string(hide_password=True))  # one in the query too
     except ArgumentError:
         return "***"
 
@@ -117,7 +118,7 @@ def translated(url: str) -> Iterator[None]:
         cause = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
         password = "" if url.startswith(JOURNAL) else (make_url(url).password or "")
         text = " ".join(str(cause).split())[:300]
-        why = text.replace(str(password), "***") if password else text
+        why = redact(text.replace(str(password), "***") if password else text)
         raise UserError(
             f"--storage {shown(url)} cannot be used: {why}. Nothing that is done is lost: issue the same command again."
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -18,12 +19,16 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmark.search import Domain, Options
 from benchmark.tune.groups import Group, as_stored
 from benchmark.tune.lease import LEASE, RENEW_SECONDS, is_dead, is_ours, new_lease
-from benchmark.tune.samplers import LOST, RETRY_OF, VOID
+from benchmark.tune.samplers import KIND, LOST, RETRY_OF, VOID
 from benchmark.tune.settings import Settings
 
-KIND, MESSAGE, SECONDS, SCORES, STARTED = "kind", "message", "seconds", "scores", "started"
+MESSAGE, SECONDS, SCORES, STARTED = "message", "seconds", "scores", "started"
 SURPLUS, DUPLICATE = "surplus", "duplicate"
 """Why a trial counts for nothing, but for LOST: it was asked for beyond the budget; another process had taken it up again."""
+
+
+FRUITLESS = 50
+"""So many trials in a row that cost no time at all end a study with a budget of time, which they would never use up."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,15 @@ class StudyOf:
         if waiting:  # what was lost comes first and alone, so that later draws see what they would have seen
             return min(waiting, self.settings.jobs)
         if self.settings.seconds is not None:
-            return self.settings.jobs if self.spent < self.settings.seconds else 0
+            return self.settings.jobs if self.spent < self.settings.seconds and not self._is_fruitless else 0
         assert self.limit is not None
         return max(0, min(self.settings.jobs, self.limit - len(counted)))
+
+    @property
+    def _is_fruitless(self) -> bool:
+        """Whether the last trials have all failed before anything was computed, as where rules leave out nearly every point."""
+        last = [trial for trial in self.counted() if trial.state.is_finished()][-FRUITLESS:]
+        return len(last) == FRUITLESS and not any(trial.user_attrs.get(SECONDS) for trial in last)
 
     @functools.cached_property
     def limit(self) -> int | None:
@@ -178,7 +189,8 @@ class StudyOf:
             self._renewed = time.monotonic()
             for trial in self.trials():
                 if trial.state == TrialState.RUNNING and is_ours(trial.user_attrs.get(LEASE)):
-                    self._set(trial.number, LEASE, new_lease())
+                    with contextlib.suppress(UpdateFinishedTrialError):  # another process has just ended it
+                        self._set(trial.number, LEASE, new_lease())
 
     # -- what dead processes have left
 

@@ -12,10 +12,10 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from benchmark.errors import InvalidValue
+from benchmark.errors import InvalidValue, UserError
 from benchmark.run import Interrupted
 from benchmark.tune.groups import Group, study_name
-from benchmark.tune.pruners import make_pruner
+from benchmark.tune.pruners import make_pruner, rungs_of
 from benchmark.tune.rounds import INVALID, Live, Rounds
 from benchmark.tune.samplers import make_sampler
 from benchmark.tune.settings import Settings
@@ -32,12 +32,24 @@ def open_studies(
     groups: Sequence[Group], keys: Sequence[Sequence[str]], settings: Settings, storage: BaseStorage, url: str
 ) -> list[StudyOf]:
     """The study of every group that has something to search, made where it is new. `keys`: the stages of each group's untuned cells."""
+    for group in groups:
+        _check_pruner(group, settings)
     found = []
     for group, own in zip(groups, keys, strict=True):
         if group.dimensions:
             with translated(url):
                 found.append(_open(group, study_name(group, settings, own), settings, storage))
     return found
+
+
+def _check_pruner(group: Group, settings: Settings) -> None:
+    """UserError for several trainings with one seed that would all report into their trial: which one it goes by would be chance."""
+    if group.dimensions and len(group.bases) > 1 and rungs_of(settings.pruner):
+        raise UserError(
+            f"--pruner {settings.pruner.name} looks at a training on the way, but with --per {','.join(settings.per)} a trial of "
+            f"{'+'.join(dict.fromkeys(base.method.name for base in group.bases))} has {len(group.bases)} trainings, and which of them is "
+            "seen first would be chance. Add --pruner none, or --pruner wilcoxon with --trial-seeds."
+        )
 
 
 def _open(group: Group, name: str, settings: Settings, storage: BaseStorage) -> StudyOf:

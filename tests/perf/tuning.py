@@ -59,12 +59,15 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=2000)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--start", type=int, default=0, help="first repeat: parts may run side by side; in the end all are told from the store"
+    )
     parser.add_argument("--method", default="none")
     parser.add_argument("--store", type=Path, default=Path("skewbench-results/perf-tuning"))
     options = parser.parse_args()
     options.store.mkdir(parents=True, exist_ok=True)
     gains, ratios = [], []
-    for repeat in range(options.repeats):
+    for repeat in range(options.start, options.repeats):
         suite = options.store / f"repeat-{repeat}.yaml"
         suite.write_text(SUITE.format(repeat=repeat, iterations=options.iterations, method=options.method))
         found = {}
