@@ -121,6 +121,14 @@ def test_a_cell_that_is_run_again_leaves_its_old_figures_in_the_history(store):
         assert ledger.points("other") == []
 
 
+def test_cells_that_were_read_before_are_not_read_again(store):
+    with Ledger(store) as ledger:
+        record(ledger, cell(at=0, key="k"), cell(at=1, auc=0.8, key="of earlier code"))
+        known = {"k": cell(at=0, auc=0.5, key="k"), "not run": cell(at=9, key="not run")}
+        assert [(p.cell, p.metrics["auc"]) for p in ledger.points("factory", known)] == [("k", 0.5), ("of earlier code", 0.8)]
+        assert len(ledger.points("factory", {})) == 2
+
+
 def test_a_store_of_before_is_read_and_then_written_to(store):
     with Ledger(store) as ledger:
         record(ledger, cell(key="k"))
