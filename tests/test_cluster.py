@@ -39,7 +39,7 @@ killed = []
 
 class Watch(small.Recorder):
     def stage_ended(self, stage, row):
-        if not killed:
+        if not killed and len(set(used)) == 2:  # on a busy machine the second may come late
             killed.append(stage.key)
             nodes.remove_node(second, allow_graceful=False)
 

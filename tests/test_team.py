@@ -321,13 +321,36 @@ def test_a_slow_server_is_waited_for_and_a_restart_in_the_middle_leaves_no_run_t
     assert {run.info.status for run in found} == {"FINISHED"}
 
 
+WAITING = """
+import os, pathlib, time
+from benchmark.methods import Method, Train
+from benchmark.registry import plugin
+from torch.nn.functional import cross_entropy
+
+@plugin("waiting")
+class Waiting(Method):
+    "Trains when it may."
+
+    def steps(self, problem):
+        return (Train(by=self, own_loss=True),)
+
+    def loss(self, problem):
+        while not pathlib.Path(os.environ["MAY_TRAIN"]).exists():
+            time.sleep(0.1)
+        return cross_entropy
+"""
+
+
 def test_a_tracker_that_comes_back_while_the_suite_runs_gets_everything(proxy, admin, client, tmp_path):
-    """The run takes no notice but for a warning."""
+    """The run takes no notice but for a warning. One training waits until the tracker has others."""
     (tmp_path / "tiny.yaml").write_text(SUITE.replace("suite: tiny", "suite: comes-back"))
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins/waiting.py").write_text(WAITING)
     proxy.mode = "away"
-    command = [sys.executable, "-m", "benchmark", "run", "tiny.yaml", "--no-report", "--set", "recipe.iterations=800", "--exec", "fixed"]
-    command += ["--only", "method=none"]
-    options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}, "text": True}
+    command = [sys.executable, "-m", "benchmark", "run", "tiny.yaml", "--no-report", "--exec", "fixed", "--workers", "2", "--seeds", "1"]
+    command += ["--plugins", "plugins", "--set", "method=[none, ros, waiting]"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MAY_TRAIN": str(tmp_path / "may-train")}
+    options = {"cwd": tmp_path, "env": environment, "text": True}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
         assert process.stderr is not None
         told = ""
@@ -336,9 +359,14 @@ def test_a_tracker_that_comes_back_while_the_suite_runs_gets_everything(proxy, a
             assert line, told
             told += line
         proxy.mode = "pass"
+        until = time.monotonic() + 200
+        while not (there := runs(admin, "comes-back")) and time.monotonic() < until:
+            time.sleep(0.5)
+        (tmp_path / "may-train").touch()
         _, rest = process.communicate(timeout=300)
+    assert there, "the tracker was not tried again while the suite ran"
     assert process.returncode == 0, told + rest
-    assert len(runs(admin, "comes-back")) == 2 + 1
+    assert len(runs(admin, "comes-back")) == 3 + 3, told + rest
     assert json.loads(client("status", "--json", "--store", str(tmp_path / "skewbench-results")).out)[0]["tracker"]["cells"] == 0
 
 
