@@ -24,6 +24,7 @@ from reports.write import build_files
 from trackers.location import TrackerError
 from trackers.mlflow_store import MlflowStore
 from trackers.points import read_points
+from trackers.reading import artifact
 from trackers.verdicts import record_verdict, verdict_tags
 
 SUITE = """
@@ -71,6 +72,15 @@ def test_a_run_without_its_record_is_counted_and_no_reason_to_stop(tracker, tmp_
         read_points(tracker.uri, "other")
     with pytest.raises(TrackerError, match="no MLflow database"):
         read_points(f"sqlite:///{tmp_path}/none.db", "factory")
+
+
+@pytest.mark.slow
+def test_the_files_of_cells_that_were_read_before_are_not_read_again(tracker, monkeypatch):
+    known = {cell.key: cell for cell in factory.results(ratios=(10.0,), methods=("none", "ros"), seeds=2).cells}
+    whole, asked = read_points(tracker.uri, "factory"), []
+    monkeypatch.setattr("trackers.points.artifact", lambda client, run, name: asked.append(run) or artifact(client, run, name))
+    assert read_points(tracker.uri, "factory", known) == whole
+    assert len(asked) == len(whole.points) - len(known)
 
 
 @pytest.mark.slow

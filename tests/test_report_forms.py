@@ -186,7 +186,7 @@ def fake_tracker(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
     monkeypatch.setitem(sys.modules, "trackers.pull", SimpleNamespace(read_results=read_results))
     nothing = SimpleNamespace(points=(), unreadable=0)
-    monkeypatch.setitem(sys.modules, "trackers.points", SimpleNamespace(read_points=lambda uri, suite: nothing))
+    monkeypatch.setitem(sys.modules, "trackers.points", SimpleNamespace(read_points=lambda uri, suite, known: nothing))
     return asked
 
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from benchmark.errors import UserError
 from benchmark.records import CellResult, SuiteResults
@@ -22,13 +19,12 @@ from trackers.documents import record
 from trackers.experiment import experiment_name
 from trackers.location import TrackerError, checked, prepare_environment, redact, sqlite_path
 from trackers.names import cut
+from trackers.reading import artifact, runs_of
 from trackers.suite_document import FILE, SuiteDocument, read_suite_document
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
-
-PAGE = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,48 +86,29 @@ class _Reader:
         raise UserError(f"The tracker {redact(self.uri)} has no suite '{suite}'. {there}")
 
     def document(self, experiment: str, suite: str) -> SuiteDocument:
-        runs = self._runs(experiment, "tags.`bench.level` = 'suite'")
+        runs = list(runs_of(self.client, experiment, "tags.`bench.level` = 'suite'"))
         if not runs:
             raise TrackerError(
                 f"The tracker {redact(self.uri)} has runs of '{suite}' and not what holds them together ({FILE}): it was written by an "
                 f"older skewbench, or not to the end. `skewbench sync {suite}` from the store that made it writes the rest."
             )
-        return read_suite_document(self._file(runs[0], FILE))
+        return read_suite_document(artifact(self.client, runs[0], FILE))
 
     def cells(self, experiment: str) -> dict[str, CellResult]:
         """Of every run that was written to the end."""
         where = "tags.`bench.level` = 'cell' AND tags.`bench.current` = 'true'"
-        whole = [run for run in self._runs(experiment, where) if run.info.status != "RUNNING" and "bench.content" in run.data.tags]
+        found = runs_of(self.client, experiment, where)
+        whole = [run for run in found if run.info.status != "RUNNING" and "bench.content" in run.data.tags]
         return {run.data.tags["bench.cell_key"]: self._cell(run) for run in whole}
 
-    def _runs(self, experiment: str, where: str) -> list[Run]:
-        found: list[Run] = []
-        page = ""
-        while True:  # pages are offsets: only an order in which new runs come last gives none twice
-            part = self.client.search_runs(
-                [experiment], where, max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=page or None
-            )
-            found += part
-            page = part.token
-            if not page:
-                return found
-
     def _cell(self, run: Run) -> CellResult:
-        data = self._file(run, CELL)
+        data = artifact(self.client, run, CELL)
         try:
             return record(CellResult, json.loads(data))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise TrackerError(
                 f"{CELL} of the run {run.info.run_id} is damaged ({error}): `skewbench sync --check` writes it anew."
             ) from error
-
-    def _file(self, run: Run, name: str) -> bytes:
-        """An artifact: from the disk where it is on one, else through the tracker."""
-        location = urlsplit(str(run.info.artifact_uri))
-        if location.scheme == "file":
-            return Path(unquote(location.path), name).read_bytes()
-        with tempfile.TemporaryDirectory(prefix="skewbench-") as folder:
-            return Path(self.client.download_artifacts(run.info.run_id, name, folder)).read_bytes()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from benchmark.identity import canonical, digest
 from benchmark.ledger import Ledger
 from benchmark.moments import MEMORY, TIME, UNITS, Change, Moment, Point, Series
 from benchmark.points import series_of
-from benchmark.records import SuiteResults
+from benchmark.records import CellResult, SuiteResults
 from benchmark.spec import read_suite
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -86,11 +86,11 @@ def _points(suite: str, store: Path, uri: str | None) -> Sequence[Point]:
     return found
 
 
-def tracked_points(uri: str, suite: str) -> Sequence[Point]:
-    """The history of the suite of this name in a tracker; says so where runs had to be left out."""
+def tracked_points(uri: str, suite: str, known: Sequence[CellResult] = ()) -> Sequence[Point]:
+    """The history of the suite of this name in a tracker; says so where runs had to be left out. `known`: cells that were read before."""
     from trackers.points import read_points
 
-    read = read_points(uri, suite)
+    read = read_points(uri, suite, {cell.key: cell for cell in known})
     if read.unreadable:
         click.echo(f"skewbench: warning: {read.unreadable} runs without a readable cell.json are left out of the history", err=True)
     return read.points

@@ -64,7 +64,8 @@ def pull(suite: str, uri: str | None, store: Path, as_json: bool) -> None:
 
     place = uri or default_uri(default_store())
     click.echo(f"reading {suite} from {redact(place)} ...", err=True)
-    found, history = read(place, suite), tracked_points(place, suite)
+    found = read(place, suite)
+    history = tracked_points(place, suite, found.results.cells)
     done = [cell for cell in found.results.cells if cell.status != "missing"]
     _keep(store, PulledSuite(found.results, found.variant, redact(place)), history)
     report = PullReport(found.results.name, str(store), len(found.results.cells), len(done), found.absent)

@@ -136,7 +136,8 @@ def report(
 def _from_tracker(uri: str, suites: Sequence[str]) -> list[SuiteResults]:
     from trackers.pull import read_results
 
-    return [with_timeline(read_results(uri, suite), tracked_points(uri, suite)) for suite in suites]
+    found = [(suite, read_results(uri, suite)) for suite in suites]
+    return [with_timeline(results, tracked_points(uri, suite, results.cells)) for suite, results in found]
 
 
 def _known(choice: Choice) -> SuiteResults:
