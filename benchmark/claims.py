@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from benchmark.evidence import ClaimResult, Effect
 from benchmark.inference import ALPHA, UNKNOWN, Evidence, above, all_of, at_least, below, deciding_seeds, holm, within
 from benchmark.labels import label
 from benchmark.operands import PAIRED, Ambiguous, Attributes, Constant, Operand, Place, Row, Table, by_place, rows, selectors
-from benchmark.records import DERIVED, PROFILE, PROFILED, Attribute, CellResult, ClaimResult, Effect, MetricInfo
+from benchmark.records import DERIVED, PROFILE, PROFILED, Attribute, CellResult, MetricInfo
 from benchmark.selectors import Selector
 from benchmark.summary import CONFIDENCE, Mean, mean_of, student
 

@@ -11,18 +11,18 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark import ledger_points
+from benchmark import ledger_claims, ledger_points
 from benchmark.arrays import Arrays, DamagedFile, StoredFile, read_arrays
 from benchmark.errors import LedgerError
 from benchmark.moments import Point
-from benchmark.owners import alive, locked, ourselves
+from benchmark.owners import locked
 from benchmark.records import CellResult
-from benchmark.rows import Past, Scored, StageRow, cell_result, file_text, stored_file
+from benchmark.rows import Past, Scored, StageRow, cell_result, file_text, pasts, stored_file
 from benchmark.stages import Stage
 from benchmark.tables import SCHEMA, SCHEMA_VERSION
 
@@ -177,7 +177,7 @@ class Ledger:
     def sweep(self) -> int:
         """Delete files that no row names, left by processes that were killed; how many. Does nothing while another process works."""
         with self._transaction():
-            if any(alive(*holder) for holder in self._db.execute("SELECT host, pid, born FROM claims")):
+            if ledger_claims.living(self._db.execute):
                 return 0
             named = {
                 file.path for (text,) in self._db.execute("SELECT file FROM stages WHERE file IS NOT NULL") if (file := stored_file(text))
@@ -190,13 +190,7 @@ class Ledger:
     def history(self) -> list[Past]:
         """What finished stages took, the oldest first."""
         query = "SELECT key, parent, op, config, profile, context FROM stages WHERE status = 'ok' ORDER BY ended"
-        contexts: dict[str, Mapping[str, Any]] = {}  # a few distinct texts stand in thousands of rows
-        found = []
-        for key, parent, op, config, profile, context in self._read(query):
-            if context not in contexts:
-                contexts[context] = json.loads(context)
-            found.append(Past(key, parent, op, json.loads(config), json.loads(profile), contexts[context]))
-        return found
+        return pasts(self._read(query))
 
     def copy_stage(self, other: Ledger, key: str) -> None:
         """Take over a stage's row as it stands in another store; its file is here already."""
@@ -212,30 +206,16 @@ class Ledger:
         `leads_to`: the children of the stage and of those after it, by key; a stage that leads to none is wanted for itself.
         """
         with self._transaction():
-            holder = self._db.execute("SELECT host, pid, born FROM claims WHERE key = ?", (key,)).fetchone()
-            if (holder and alive(*holder)) or not self._wanted(key, leads_to or {}):
-                return False
-            self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (key, *ourselves()))
-        return True
-
-    def _wanted(self, key: str, leads_to: Mapping[str, Sequence[str]]) -> bool:
-        """Whether a result is missing, and missed by a stage that rests on it: one that was released need not come back."""
-        ended = "SELECT 1 FROM stages WHERE key = ? AND (file IS NOT NULL OR status = 'failed')"
-        if self._db.execute(ended, (key,)).fetchone():
-            return False
-        children = leads_to.get(key, ())
-        return not children or any(self._wanted(child, leads_to) for child in children)
+            return ledger_claims.claim(self._db, key, leads_to or {})
 
     def unclaim(self, key: str) -> None:
         """Give a claim of this process back."""
-        host, pid, _ = ourselves()
         with self._transaction():
-            self._db.execute("DELETE FROM claims WHERE key = ? AND host = ? AND pid = ?", (key, host, pid))
+            ledger_claims.unclaim(self._db, key)
 
-    def claims(self) -> list[tuple[str, tuple[str, int, float]]]:
+    def claims(self) -> list[ledger_claims.Claim]:
         """The stages that living processes are at: key, and who (host, process number, when it began)."""
-        rows = [(key, (host, pid, born)) for key, host, pid, born in self._read("SELECT key, host, pid, born FROM claims")]
-        return [(key, holder) for key, holder in rows if alive(*holder)]
+        return ledger_claims.living(self._read)
 
     # -- notes: small documents about this store, by kind and key
 
@@ -255,16 +235,18 @@ class Ledger:
         text = json.dumps(asdict(result))
         with self._transaction():
             ledger_points.keep_superseded(self._db, result)
-            (seq,) = self._db.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM cells").fetchone()
-            values = (result.suite, result.key, seq, last, scoring, result.status, result.reason, text)
-            self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            self._put_cells([(result.suite, result.key, last, scoring, result.status, result.reason, text)])
 
     def take_over(self, results: Sequence[CellResult]) -> None:
         """Store results that were computed elsewhere, all or none; neither their stages nor a scoring of ours stands behind them."""
         with self._transaction():
-            (seq,) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM cells").fetchone()
-            rows = ((r.suite, r.key, seq + n, "", "", r.status, r.reason, json.dumps(asdict(r))) for n, r in enumerate(results, start=1))
-            self._db.executemany("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._put_cells((r.suite, r.key, "", "", r.status, r.reason, json.dumps(asdict(r))) for r in results)
+
+    def _put_cells(self, rows: Iterable[tuple[str, ...]]) -> None:
+        """Rows (suite, key, last, scoring, status, reason, result), numbered on. Within a transaction."""
+        (seq,) = self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM cells").fetchone()
+        numbered = ((suite, key, seq + n, *rest) for n, (suite, key, *rest) in enumerate(rows, start=1))
+        self._db.executemany("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)", numbered)
 
     def add_points(self, points: Sequence[Point]) -> int:
         """Append measurements to the history, as of cells that were run again elsewhere; how many were new. None is ever replaced."""
@@ -287,8 +269,7 @@ class Ledger:
 
     def cells(self, suite: str) -> dict[str, CellResult]:
         """The recorded results of a suite by cell key."""
-        rows = self._read("SELECT result FROM cells WHERE suite = ?", (suite,))
-        results = (cell_result(json.loads(text)) for (text,) in rows)
+        results = (cell_result(json.loads(text)) for (text,) in self._read("SELECT result FROM cells WHERE suite = ?", (suite,)))
         return {result.key: result for result in results}
 
     def last_stage(self, suite: str, key: str) -> str:
@@ -306,8 +287,7 @@ class Ledger:
         query = "SELECT last, scoring, status, reason, result FROM cells WHERE suite = ? AND key = ?"
         (values,) = other._read(query, (suite, key)).fetchall()
         with self._transaction():
-            (seq,) = self._db.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM cells").fetchone()
-            self._db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (suite, key, seq, *values))
+            self._put_cells([(suite, key, *values)])
 
     def seq(self, suite: str) -> int:
         """A number that rises whenever a cell of the suite is recorded."""

@@ -1,4 +1,4 @@
-"""The values that pass between modules: all frozen, all in one place.
+"""The values that pass between modules, all frozen; those of a study's claims stand in `benchmark.evidence`.
 
 Shape suffixes: N images, C channels, H height, W width, K classes.
 """
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.evidence import ClaimResult, ReferenceResult, Selection
+
 if TYPE_CHECKING:
     from benchmark.moments import Series
 
@@ -21,7 +23,6 @@ Status = Literal["ok", "failed", "skipped", "blocked", "missing"]
 """How a cell ended; `missing`: not run yet."""
 Attribute = str | int | float | bool | None
 """Value of a cell's attribute: a plug-in's name or a parameter."""
-Verdict = Literal["supported", "contradicted", "inconclusive", "not tested"]
 
 
 @dataclass(frozen=True)
@@ -222,74 +223,6 @@ PROFILED = {
 """Figures of a profile that claims and references may be about, and whether more of them is better. As they ran, beside other work."""
 DERIVED = ("train_test_gap", "gap_growth", "test_accuracy_sd")
 """Metrics that come from a training's history, where the recipe monitors it."""
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Choosing among runs that differ in some attributes by a score: `validation.auc`, or `test.auc` as some studies did."""
-
-    by: tuple[str, ...]
-    """One or several rules; claims go by the first."""
-    over: tuple[str, ...]
-    """Attributes, `seed` among them where the best single run counts."""
-
-
-@dataclass(frozen=True)
-class Effect:
-    """A claim under one condition: the left side minus the right side of its relation, the tolerance left out."""
-
-    condition: str
-    relation: str
-    """As it must hold: `a >= b - 0.002`."""
-    mean: float
-    """NaN where nothing was measured."""
-    low: float
-    high: float
-    """Two-sided 95 % Student t interval over seeds, unadjusted; NaN below two seeds."""
-    num: int
-    """Seeds that both sides have."""
-    holds: bool
-    """Whether the mean lies on the claimed side."""
-
-
-@dataclass(frozen=True)
-class ClaimResult:
-    """A study's statement put to the test on measured cells."""
-
-    id: str
-    says: str
-    source: str
-    expected: str
-    """The relation with its tolerance and how often it must hold, in words."""
-    metric: str
-    verdict: Verdict
-    p: float = math.nan
-    """Two-sided, adjusted (Holm) for the claims of the suite that could be tested; NaN where not tested."""
-    effects: tuple[Effect, ...] = ()
-    note: str = ""
-    """Why it was not tested, or what would decide an inconclusive one."""
-    about: tuple[str, ...] = ()
-    """Keys of the configurations whose cells stand on its sides, measured or not."""
-
-
-@dataclass(frozen=True)
-class ReferenceResult:
-    """A number printed in a study beside the measured one."""
-
-    id: str
-    where: str
-    """The cells it is about, in words."""
-    metric: str
-    published: float | None
-    """None for a number that the study shows only in a figure."""
-    source: str
-    measured: float = math.nan
-    """Mean over seeds; NaN where nothing comparable was measured."""
-    half_width: float = math.nan
-    num: int = 0
-    comparable: bool = True
-    """False where data or recipe differ, as `note` says: levels must not be compared then."""
-    note: str = ""
 
 
 @dataclass(frozen=True)

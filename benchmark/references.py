@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.records import CellResult, ReferenceResult
+from benchmark.evidence import ReferenceResult
+from benchmark.records import CellResult
 from benchmark.selectors import Condition, Selector
 from benchmark.summary import mean_of, values_by_seed
 

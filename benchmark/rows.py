@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -59,6 +59,17 @@ class Past:
     config: Mapping[str, Any]
     profile: Mapping[str, float]
     context: Mapping[str, Any]
+
+
+def pasts(rows: Iterable[tuple[str, str | None, str, str, str, str]]) -> list[Past]:
+    """Of rows (key, parent, operation, configuration, profile, context), the last three as JSON."""
+    contexts: dict[str, Mapping[str, Any]] = {}  # a few distinct texts stand in thousands of rows
+    found = []
+    for key, parent, op, config, profile, context in rows:
+        if context not in contexts:
+            contexts[context] = json.loads(context)
+        found.append(Past(key, parent, op, json.loads(config), json.loads(profile), contexts[context]))
+    return found
 
 
 def file_text(file: StoredFile | None) -> str | None:

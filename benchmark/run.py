@@ -284,19 +284,7 @@ class Runner:
 def _row(stage: Stage, outcome: Outcome) -> StageRow:
     ok = outcome.ending == "ok"
     return StageRow(
-        stage.key,
-        stage.science_key,
-        stage.op,
-        stage.owner,
-        stage.all_code,
-        "ok" if ok else "failed",
-        outcome.kind or ("" if ok else "lost"),
-        outcome.message,
-        outcome.log_tail,
-        outcome.facts,
-        outcome.profile,
-        outcome.context,
-        outcome.file,
-        started=outcome.started,
-        ended=outcome.ended,
-    )
+        stage.key, stage.science_key, stage.op, stage.owner, stage.all_code, "ok" if ok else "failed",
+        outcome.kind or ("" if ok else "lost"), outcome.message, outcome.log_tail, outcome.facts, outcome.profile, outcome.context,
+        outcome.file, started=outcome.started, ended=outcome.ended,
+    )  # fmt: skip

@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import chain
 
+from benchmark.evidence import Selection
 from benchmark.identity import canonical, digest
 from benchmark.labels import SELECTION
-from benchmark.records import CellResult, MetricInfo, Selection, SuiteResults
+from benchmark.records import CellResult, MetricInfo, SuiteResults
 
 ORACLE = "oracle"
 Group = tuple[tuple[str, object], ...]

@@ -13,6 +13,7 @@ from typing import Any
 from benchmark import registry
 from benchmark.claims import Claim
 from benchmark.errors import InvalidValue, folded, shown
+from benchmark.evidence import Selection
 from benchmark.language.choices import Builder, Choice, plugin_choice, plugin_names, recipe_choice
 from benchmark.language.claims import claims_of, references_of, select_of
 from benchmark.language.document import display, parse, read_file
@@ -22,9 +23,8 @@ from benchmark.language.parents import extended, find, shipped
 from benchmark.language.rules import Rule, rules_of
 from benchmark.language.search import check_search, search_of, tuned_by_of
 from benchmark.language.settings import Setting, over, parse_setting, put, reject, zip_rows
-from benchmark.language.words import check_words, switch_of, text_of
+from benchmark.language.words import check_words, seeds_of, switch_of, text_of
 from benchmark.metrics import Metric
-from benchmark.records import Selection
 from benchmark.references import Reference
 from benchmark.search import Dimension, Doc
 
@@ -272,7 +272,7 @@ def _grid(node: Node, exempt: bool) -> Grid:
     recipe = node.items.get("recipe") or Node({}, node.place, node.path)
     if not isinstance(recipe.value, dict):
         raise failure(recipe, f"expected a mapping such as `{{iterations: 1000, batch: 64}}`, found {shown(recipe.plain)}.")
-    return Grid(axes, recipe_choice(recipe), _seeds(node.items.get("seeds")), exempt)
+    return Grid(axes, recipe_choice(recipe), seeds_of(node.items.get("seeds")), exempt)
 
 
 def _check(grid: Grid, builder: Builder) -> None:
@@ -280,22 +280,3 @@ def _check(grid: Grid, builder: Builder) -> None:
     for axis, choice in grid.axes.items():
         builder.plugins(AXES[axis], choice)
     builder.recipes(grid.recipe)
-
-
-def _seeds(node: Node | None) -> Sequence[int]:
-    if node is None:
-        return range(1)
-    for entry in node.entries:
-        if isinstance(entry.value, bool) or not isinstance(entry.value, int):
-            raise failure(entry, f"expected how many seeds, or a list of whole numbers, found {shown(entry.plain)}.")
-    if isinstance(node.value, int):
-        if node.value < 1:
-            raise failure(node, f"expected at least 1 seed, found {node.value}.")
-        return range(node.value)
-    found = tuple(int(entry.plain) for entry in node.entries)
-    twice = [seed for seed in found if found.count(seed) > 1] if len(set(found)) < len(found) else []
-    if twice:
-        raise failure(node, f"seed {twice[0]} stands twice: expected different seeds.")
-    if not found or min(found) < 0:
-        raise failure(node, f"expected a list of different seeds of 0 or more, found {shown(node.plain)}.")
-    return found

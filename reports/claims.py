@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from benchmark.records import ClaimResult, Effect, SuiteResults, Verdict
+from benchmark.evidence import ClaimResult, Effect, Verdict
+from benchmark.records import SuiteResults
 from benchmark.summary import Mean, decimals, shown_difference
 from reports.section import Block, Fold, Report, Section, Text
 from reports.table import Column, Shown, Table, Value

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from benchmark.records import ReferenceResult
+from benchmark.evidence import ReferenceResult
 from benchmark.summary import Mean, shown_mean
 from reports.table import Column, Shown, Table
 

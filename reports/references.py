@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from benchmark.records import ReferenceResult, SuiteResults
+from benchmark.evidence import ReferenceResult
+from benchmark.records import SuiteResults
 from benchmark.summary import Mean, shown_difference, shown_mean
 from reports.printed import printed_tables
 from reports.section import Block, Report, Section, Text

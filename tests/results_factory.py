@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmark.evidence import ClaimResult, Effect, ReferenceResult
 from benchmark.identity import canonical, digest
-from benchmark.records import CellResult, ClaimResult, Effect, MetricInfo, ReferenceResult, SuiteResults
+from benchmark.records import CellResult, MetricInfo, SuiteResults
 
 Value = str | int | float | bool | None
 CLASSES = ("cat", "dog", "owl")

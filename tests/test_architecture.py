@@ -20,9 +20,9 @@ ROOT = Path(__file__).parent.parent
 FILES = [file for folder in ("benchmark", "trackers", "reports", "suites") for file in sorted((ROOT / folder).rglob("*.py"))]
 
 LAYERS: list[list[str]] = [
-    ["benchmark.errors", "benchmark.identity", "benchmark.records", "benchmark.studies", "benchmark.seeds", "benchmark.imports",
-     "benchmark.registry", "benchmark.typed", "benchmark.code_keys", "benchmark.places", "benchmark.durations", "benchmark.selectors",
-     "benchmark.redaction", "benchmark.moments", "suites"],
+    ["benchmark.errors", "benchmark.identity", "benchmark.evidence", "benchmark.records", "benchmark.studies", "benchmark.seeds",
+     "benchmark.imports", "benchmark.registry", "benchmark.typed", "benchmark.code_keys", "benchmark.places", "benchmark.durations",
+     "benchmark.selectors", "benchmark.redaction", "benchmark.moments", "suites"],
     ["benchmark.datasets", "benchmark.imbalances", "benchmark.methods", "benchmark.models", "benchmark.metrics", "benchmark.optimizers",
      "benchmark.schedules", "benchmark.preprocessings", "benchmark.augmentations"],
     ["benchmark.recipe", "benchmark.student", "benchmark.fetch", "benchmark.scaffold", "benchmark.labels", "benchmark.means",
@@ -45,8 +45,8 @@ LAYERS: list[list[str]] = [
 
 SIDES = {"trackers", "reports"}
 SIDES_MAY_SEE = {
-    "records", "studies", "errors", "identity", "labels", "redaction", "means", "exact", "inference", "ranks", "summary", "answer",
-    "selection", "moments", "points",
+    "records", "evidence", "studies", "errors", "identity", "labels", "redaction", "means", "exact", "inference", "ranks", "summary",
+    "answer", "selection", "moments", "points",
 }  # fmt: skip
 """Trackers and reports see results, never how they were made."""
 
@@ -135,7 +135,7 @@ def test_only_the_command_line_prints(file):
 @pytest.mark.parametrize("file", FILES, ids=module_name)
 def test_files_and_functions_stay_small(file):
     text = file.read_text()
-    assert text.count("\n") <= 320, f"{file} has {text.count(chr(10))} lines: split it"
+    assert text.count("\n") <= 300, f"{file} has {text.count(chr(10))} lines: split it"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             doc = ast.get_docstring(node) or ""

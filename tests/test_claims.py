@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmark.claims import Claim, judge
+from benchmark.evidence import ClaimResult
 from benchmark.identity import canonical, digest
 from benchmark.inference import ALPHA, Evidence, above, at_least, below, deciding_seeds, holm, within
 from benchmark.language.claims import claims_of, references_of
 from benchmark.language.document import parse
 from benchmark.operands import spearman
-from benchmark.records import CellResult, ClaimResult, MetricInfo
+from benchmark.records import CellResult, MetricInfo
 from benchmark.references import compare
 from benchmark.summary import mean_of
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.records import ClaimResult, Effect, ReferenceResult
+from benchmark.evidence import ClaimResult, Effect, ReferenceResult
 from benchmark.summary import summarize
 from reports import references as published
 from reports.claims import counted, effect_text, hardest, shown_p

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from results_factory import results
 
+from benchmark.evidence import Selection
 from benchmark.history import derived
-from benchmark.records import DERIVED, CellResult, Selection, SuiteResults
+from benchmark.records import DERIVED, CellResult, SuiteResults
 from benchmark.selection import chosen, told
 from benchmark.summary import summarize
 from reports.write import PAGE, build_files

@@ -27,17 +27,7 @@ from benchmark.tune.storage import shown
 from benchmark.tune.study import Told
 from benchmark.tune.winners import Winner
 
-SUITE = """
-suite: tiny
-seeds: 2
-grid:
-  dataset: {digits: {size: 8, validation: 0.3}}
-  imbalance: {step: {ratio: 5, minority: 0.5}}
-  method: [none, ros]
-  model: {small-cnn: {width: 2}}
-recipe: {optimizer: {sgd: {lr: 0.01}}, iterations: 20, batch: 16}
-metrics: [auc]
-"""
+SUITE = f"{factory.TINY}metrics: [auc]\n"
 OF_ROS = "search: {recipe.optimizer.lr: {log: [1e-3, 1], when: {method: ros}}}\n"
 OF_BOTH = "search: {recipe.optimizer.lr: {log: [1e-3, 1]}, recipe.batch: {choice: [16, 32]}}\n"
 AUC = (Objective("auc", True),)

@@ -31,21 +31,16 @@ from benchmark.tune.samplers import LOST, VOID
 from benchmark.tune.settings import Settings, Spec
 
 ROOT = Path(__file__).parent.parent
-SUITE = """
-suite: tiny
-seeds: 2
-grid:
-  dataset: {digits: {size: 8, validation: 0.3}}
-  imbalance: {step: {ratio: 5, minority: 0.5}}
-  method: [none, ros]
-  model: {small-cnn: {width: 2}}
-recipe: {optimizer: {sgd: {lr: 0.01}}, iterations: 20, batch: 16}
+SUITE = (
+    factory.TINY
+    + """\
 metrics: [accuracy]
 search:
   recipe.optimizer.lr: {log: [1e-3, 1]}
   recipe.batch: {choice: [16, 32]}
   recipe.schedule: {choice: [constant, cosine]}
 """
+)
 ASHA = Settings(trials=2, sampler=Spec("random"), pruner=Spec("asha"), jobs=2)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from benchmark.records import MetricInfo, Selection, SuiteResults
+from benchmark.evidence import Selection
+from benchmark.records import MetricInfo, SuiteResults
 from tests import results_factory as factory
 from trackers.mlflow_store import MlflowStore
 

@@ -21,6 +21,17 @@ from benchmark.tune.storage import open_storage
 from benchmark.tune.study import StudyOf, Told
 from benchmark.tune.tuner import Tuner, open_studies
 
+TINY = """
+suite: tiny
+seeds: 2
+grid:
+  dataset: {digits: {size: 8, validation: 0.3}}
+  imbalance: {step: {ratio: 5, minority: 0.5}}
+  method: [none, ros]
+  model: {small-cnn: {width: 2}}
+recipe: {optimizer: {sgd: {lr: 0.01}}, iterations: 20, batch: 16}
+"""
+"""Real trainings; metrics and the search are for each test to add."""
 SPACE = "{recipe.optimizer.lr: {log: [1e-4, 1], grid: [0.001, 0.1]}, recipe.batch: {choice: [16, 32]}}"
 DATASET = {"digits": {"size": 8, "validation": 0.3}}
 

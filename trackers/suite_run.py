@@ -7,7 +7,8 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 
-from benchmark.records import CellResult, ClaimResult, Effect, SuiteResults
+from benchmark.evidence import ClaimResult, Effect
+from benchmark.records import CellResult, SuiteResults
 from trackers.content import RunContent
 from trackers.documents import as_json
 from trackers.location import redact

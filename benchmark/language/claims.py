@@ -9,12 +9,13 @@ from typing import Literal, TypeVar
 from benchmark import registry
 from benchmark.claims import Claim, Relation, Sign
 from benchmark.errors import InvalidValue, shown, unknown
+from benchmark.evidence import Selection
 from benchmark.language.keys import AXES, CLAIM, REFERENCE, SELECT, TREND
 from benchmark.language.located import Node, failure
 from benchmark.language.rules import attribute_kind, selector
 from benchmark.language.words import check_words, switch_of, text_of
 from benchmark.operands import Cells, Constant, Difference, Nearest, Operand, Peak, Pick, Ratio, Trend
-from benchmark.records import DERIVED, PROFILE, PROFILED, Selection
+from benchmark.records import DERIVED, PROFILE, PROFILED
 from benchmark.references import Reference
 from benchmark.selectors import Selector
 

@@ -47,3 +47,23 @@ def switch_of(node: Node | None, *, default: bool) -> bool:
     if isinstance(node.value, dict | list) or node.value not in words or (isinstance(node.value, int) and not isinstance(node.value, bool)):
         raise failure(node, f"expected on or off, found {shown(node.plain)}.")
     return words[node.value]
+
+
+def seeds_of(node: Node | None) -> Sequence[int]:
+    """The seeds that a suite or grid states: how many, or which; one where it states none. SuiteError for anything else."""
+    if node is None:
+        return range(1)
+    for entry in node.entries:
+        if isinstance(entry.value, bool) or not isinstance(entry.value, int):
+            raise failure(entry, f"expected how many seeds, or a list of whole numbers, found {shown(entry.plain)}.")
+    if isinstance(node.value, int):
+        if node.value < 1:
+            raise failure(node, f"expected at least 1 seed, found {node.value}.")
+        return range(node.value)
+    found = tuple(int(entry.plain) for entry in node.entries)
+    twice = [seed for seed in found if found.count(seed) > 1] if len(set(found)) < len(found) else []
+    if twice:
+        raise failure(node, f"seed {twice[0]} stands twice: expected different seeds.")
+    if not found or min(found) < 0:
+        raise failure(node, f"expected a list of different seeds of 0 or more, found {shown(node.plain)}.")
+    return found

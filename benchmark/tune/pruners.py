@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner, WilcoxonPruner
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from benchmark.errors import UserError, unknown
 from benchmark.tune.settings import Spec, check_options
+from benchmark.tune.views import seen
 
 _KNOWN: Mapping[str, Callable[..., BasePruner]] = {
     "asha": SuccessiveHalvingPruner,
@@ -71,29 +72,8 @@ def goes_by_seeds(spec: Spec) -> bool:
 
 def is_hopeless(study: optuna.Study, storage: BaseStorage, trial: FrozenTrial, visible: frozenset[int]) -> bool:
     """The pruner's verdict on a trial from what it has reported, with the trials `visible` (by number) to compare with."""
-    seen = cast(BaseStorage, _Partly(storage, visible | {trial.number}))
+    numbers = visible | {trial.number}
+    view = seen(study, storage, lambda other: other if other.number in numbers else None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        view = optuna.load_study(study_name=study.study_name, storage=seen, sampler=study.sampler, pruner=study.pruner)
         return bool(study.pruner.prune(view, trial))
-
-
-class _Partly:
-    """A storage in which only some trials of a study are seen."""
-
-    def __init__(self, storage: BaseStorage, visible: frozenset[int]) -> None:
-        self._whole, self._visible = storage, visible
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._whole, name)
-
-    def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Sequence[TrialState] | None = None) -> list[FrozenTrial]:
-        found = self._whole.get_all_trials(study_id, deepcopy=deepcopy, states=tuple(states) if states is not None else None)
-        return [trial for trial in found if trial.number in self._visible]
-
-    def get_best_trial(self, study_id: int) -> FrozenTrial:
-        trials = [trial for trial in self.get_all_trials(study_id) if trial.state == TrialState.COMPLETE and trial.value is not None]
-        if not trials:
-            raise ValueError("no trial is completed yet")
-        highest = self._whole.get_study_directions(study_id)[0] == optuna.study.StudyDirection.MAXIMIZE
-        return (max if highest else min)(trials, key=lambda trial: cast(float, trial.value))

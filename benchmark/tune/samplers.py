@@ -7,19 +7,19 @@ import functools
 import inspect
 import itertools
 import warnings
-from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark import seeds
 from benchmark.errors import UserError, unknown
 from benchmark.failures import NOT_FINITE
 from benchmark.tune.settings import Spec, check_options
+from benchmark.tune.views import seen
 
 _KNOWN: Mapping[str, Callable[..., BaseSampler]] = {"tpe": TPESampler, "random": RandomSampler, "cmaes": CmaEsSampler, "gp": GPSampler}
 NAMES = (*_KNOWN, "grid")
@@ -102,10 +102,7 @@ class _Seeded(BaseSampler):
         """The study as the sampler learns from it: TPE, which passes over failures, would come back to where trainings diverge."""
         if not self._learns_from_pruned or len(study.directions) > 1:
             return study
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            storage = cast(BaseStorage, _Diverged(study._storage))
-            return optuna.load_study(study_name=study.study_name, storage=storage, sampler=study.sampler, pruner=study.pruner)
+        return seen(study, study._storage, _as_pruned)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         self._of(study, trial).before_trial(study, trial)
@@ -114,26 +111,13 @@ class _Seeded(BaseSampler):
         self._of(study, trial).after_trial(study, trial, state, values)
 
 
-class _Diverged:
-    """A storage in which trainings that diverged look like pruned ones without a report: TPE ranks those last. What is stored stays."""
-
-    def __init__(self, storage: BaseStorage) -> None:
-        self._whole = storage
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._whole, name)
-
-    def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
-        found = [_as_pruned(trial) for trial in self._whole.get_all_trials(study_id, deepcopy=deepcopy)]
-        return [trial for trial in found if states is None or trial.state in states]
-
-
 def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    """A training that diverged looks like a pruned one without a report: TPE ranks those last."""
     if trial.state != TrialState.FAIL or trial.user_attrs.get(KIND) != NOT_FINITE:
         return trial
-    seen = copy.copy(trial)
-    seen.state, seen.intermediate_values = TrialState.PRUNED, {}
-    return seen
+    shown = copy.copy(trial)
+    shown.state, shown.intermediate_values = TrialState.PRUNED, {}
+    return shown
 
 
 class _Grid(BaseSampler):
