@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.datasets import Dataset
-from benchmark.identity import canonical
+from benchmark.identity import canonical, digest
 from benchmark.imbalances import Imbalance
 from benchmark.methods import Method
 from benchmark.models import Model
@@ -39,6 +39,16 @@ class Configuration:
     def science(self) -> Mapping[str, Any]:
         """`doc` without places: what identity is made of."""
         return {item.name: getattr(self, item.name).science for item in dataclasses.fields(self)}
+
+    def key(self, fingerprint: str) -> str:
+        """Identity, given that of the data: the same for all seeds, and so worked out once."""
+        if fingerprint not in self._keys:
+            self._keys[fingerprint] = digest(canonical({**self.science, "fingerprint": fingerprint}))
+        return self._keys[fingerprint]
+
+    @functools.cached_property
+    def _keys(self) -> dict[str, str]:
+        return {}
 
     @functools.cached_property
     def attributes(self) -> Mapping[str, Attribute]:

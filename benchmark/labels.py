@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ def _varying(found: Iterable[Attributes]) -> set[str]:
     return {key for key, seen in values.items() if len(seen) > 1 or key == SELECTION}
 
 
+@functools.lru_cache(maxsize=4096, typed=True)
 def _meaning(value: str | int | float | bool | None) -> str:
     """Text that differs exactly where values do: 10 and 10.0 are one, True and 1 are two."""
     if isinstance(value, float):

@@ -22,7 +22,7 @@ from benchmark.errors import LedgerError
 from benchmark.moments import Point
 from benchmark.owners import locked
 from benchmark.records import CellResult
-from benchmark.rows import Past, Scored, StageRow, cell_result, file_text, pasts, stored_file
+from benchmark.rows import Past, Scored, StageRow, cell_result, file_text, parsed, pasts, stored_file
 from benchmark.stages import Stage
 from benchmark.tables import SCHEMA, SCHEMA_VERSION
 
@@ -127,7 +127,7 @@ class Ledger:
         rows = {}
         for key, science, op, owner, code, status, kind, message, file, started, ended in self._read(query):
             if code not in codes:
-                codes[code] = json.loads(code)
+                codes[code] = parsed(code)
             stored = stored_file(file)
             damage = stored.problem(self.store) if stored else ""
             rows[key] = StageRow(
@@ -269,7 +269,7 @@ class Ledger:
 
     def cells(self, suite: str) -> dict[str, CellResult]:
         """The recorded results of a suite by cell key."""
-        results = (cell_result(json.loads(text)) for (text,) in self._read("SELECT result FROM cells WHERE suite = ?", (suite,)))
+        results = (cell_result(parsed(text)) for (text,) in self._read("SELECT result FROM cells WHERE suite = ?", (suite,)))
         return {result.key: result for result in results}
 
     def last_stage(self, suite: str, key: str) -> str:

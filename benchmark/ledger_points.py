@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from benchmark.moments import Point
 from benchmark.points import point_from, point_of
 from benchmark.records import CellResult
-from benchmark.rows import cell_result
+from benchmark.rows import cell_result, parsed
 
 
 def keep_superseded(database: sqlite3.Connection, result: CellResult) -> None:
     """What stands in the cell's place goes to the history, unless it is the same work scored anew. Within a transaction."""
     old = database.execute("SELECT result FROM cells WHERE suite = ? AND key = ?", (result.suite, result.key)).fetchone()
-    point = point_of(cell_result(json.loads(old[0]))) if old else None
+    point = point_of(cell_result(parsed(old[0]))) if old else None
     if point is not None and point.ended != result.ended:
         add(database, [point])
 
@@ -33,16 +33,16 @@ def read(ask: Callable[..., sqlite3.Cursor], suite: str, known: Mapping[str, Cel
     found = {(point.cell, point.ended): point for result in _cells(ask, suite, known) if (point := point_of(result))}
     if ask("SELECT 1 FROM sqlite_master WHERE name = 'points'").fetchone():  # a store of before, opened to read, has none
         rows = ask("SELECT point FROM points WHERE suite = ?", (suite,))
-        found |= {(point.cell, point.ended): point for (text,) in rows if (point := point_from(json.loads(text)))}
+        found |= {(point.cell, point.ended): point for (text,) in rows if (point := point_from(parsed(text)))}
     return sorted(found.values(), key=lambda point: (point.ended, point.cell))
 
 
 def _cells(ask: Callable[..., sqlite3.Cursor], suite: str, known: Mapping[str, CellResult]) -> Iterator[CellResult]:
     if not known:
-        yield from (cell_result(json.loads(text)) for (text,) in ask("SELECT result FROM cells WHERE suite = ?", (suite,)))
+        yield from (cell_result(parsed(text)) for (text,) in ask("SELECT result FROM cells WHERE suite = ?", (suite,)))
         return
     for (key,) in ask("SELECT key FROM cells WHERE suite = ?", (suite,)).fetchall():
         if key in known:
             yield known[key]
         else:
-            yield cell_result(json.loads(ask("SELECT result FROM cells WHERE suite = ? AND key = ?", (suite, key)).fetchone()[0]))
+            yield cell_result(parsed(ask("SELECT result FROM cells WHERE suite = ? AND key = ?", (suite, key)).fetchone()[0]))

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import pydantic_core
+
 from benchmark.arrays import StoredFile
 from benchmark.records import CellResult, Status
 
@@ -67,9 +69,17 @@ def pasts(rows: Iterable[tuple[str, str | None, str, str, str, str]]) -> list[Pa
     found = []
     for key, parent, op, config, profile, context in rows:
         if context not in contexts:
-            contexts[context] = json.loads(context)
-        found.append(Past(key, parent, op, json.loads(config), json.loads(profile), contexts[context]))
+            contexts[context] = parsed(context)
+        found.append(Past(key, parent, op, parsed(config), parsed(profile), contexts[context]))
     return found
+
+
+def parsed(text: str) -> Any:
+    """A JSON text's value, twice as fast as Python's own reader: a large ledger holds tens of thousands of them."""
+    try:
+        return pydantic_core.from_json(text)
+    except ValueError:
+        return json.loads(text)  # half characters, as a damaged file name may hold, which Python alone takes
 
 
 def file_text(file: StoredFile | None) -> str | None:
@@ -77,7 +87,7 @@ def file_text(file: StoredFile | None) -> str | None:
 
 
 def stored_file(text: str | None) -> StoredFile | None:
-    return StoredFile(**json.loads(text)) if text else None
+    return StoredFile(**parsed(text)) if text else None
 
 
 def cell_result(data: dict[str, Any]) -> CellResult:

@@ -110,7 +110,7 @@ class CellStages:
     @functools.cached_property
     def config_key(self) -> str:
         """Identity without the seed."""
-        return digest(canonical({**self.cell.config.science, "fingerprint": self.fingerprint}))
+        return self.cell.config.key(self.fingerprint)
 
 
 @dataclass

@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS cells (
     suite TEXT NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, last TEXT NOT NULL, scoring TEXT NOT NULL, status TEXT NOT NULL,
     reason TEXT NOT NULL, result TEXT NOT NULL, PRIMARY KEY (suite, key));
 CREATE INDEX IF NOT EXISTS cells_seq ON cells (seq);
+CREATE INDEX IF NOT EXISTS cells_scored ON cells (suite, key, status, scoring, reason);
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, born REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS points (
     suite TEXT NOT NULL, key TEXT NOT NULL, ended REAL NOT NULL, point TEXT NOT NULL, PRIMARY KEY (suite, key, ended));

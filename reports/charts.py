@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -121,8 +121,9 @@ class Drawing:
     title: str
     alt: str
     caption: str
-    picture: Chart | Figure
-    """A chart is drawn static and interactive; a matplotlib figure as it is."""
+    picture: Chart | Figure | Callable[[], Figure]
+    """A chart is drawn static and interactive; a matplotlib figure as it is. What makes one is called under the report's style, maybe in
+    another process."""
 
 
 def values_of(means: Sequence[Mean]) -> tuple[tuple[float, ...], tuple[float, ...]]:

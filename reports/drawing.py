@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,17 +55,23 @@ class Picture:
 
 def draw(drawing: Drawing, endings: Sequence[str] = ("svg",)) -> Picture:
     """The files of a drawing; the same results give the same bytes."""
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]  # the keys' type is a list of 300 names
+    with style(), warnings.catch_warnings():
         # a class name in a script that DejaVu lacks: the SVG keeps the text, other formats show boxes
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = figure_of(drawing.picture) if isinstance(drawing.picture, Chart) else drawing.picture
+        figure = _figure(drawing.picture)
         files = {ending: _written(figure, ending) for ending in endings}
     return Picture(files, round(figure.get_figwidth() * 96), round(figure.get_figheight() * 96))
 
 
 def style() -> Any:
-    """The settings under which figures are made, as a context: for a part that draws with matplotlib itself."""
-    return matplotlib.rc_context(_STYLE)  # type: ignore[arg-type]  # see above
+    """The settings under which figures are made, as a context."""
+    return matplotlib.rc_context(_STYLE)  # type: ignore[arg-type]  # the keys' type is a list of 300 names
+
+
+def _figure(picture: Chart | Figure | Callable[[], Figure]) -> Figure:
+    if isinstance(picture, Chart):
+        return figure_of(picture)
+    return picture if isinstance(picture, Figure) else picture()
 
 
 def _written(figure: Figure, ending: str) -> bytes:

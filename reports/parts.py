@@ -11,11 +11,14 @@ where a reader would look for it. That is all: page, Markdown, LaTeX, CSV files,
 `report.results` are the cells as they came, `report.summary` what was computed of them once (`benchmark.summary`); compute statistics
 there or in `benchmark.inference`, never here. A section holds blocks (`reports.section`): `Text`, `Items`, `Facts`, `Counts`,
 `Code`, `Fold`, tables (`reports.table.Table`: what is read, and the tidy rows of its CSV file; its `name` is the file's) and drawings
-(`reports.charts.Drawing`: a `Chart` is drawn as SVG and made interactive; a matplotlib figure is drawn as it is). All texts are plain: they
-are escaped where they are rendered. Names of sections, tables and drawings are lower case and unique in the report.
+(`reports.charts.Drawing`: a `Chart` is drawn as SVG and made interactive; a matplotlib figure, or a function that makes one, is drawn as
+it is). All texts are plain: they are escaped where they are rendered. Names of sections, tables and drawings are lower case and unique
+in the report.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from reports import (
     cells,
@@ -56,7 +59,7 @@ PARTS: tuple[Part, ...] = (
 )
 
 
-def sections(report: Report) -> list[Section]:
-    """What the parts have to say."""
+def sections(report: Report) -> Iterator[Section]:
+    """What the parts have to say, each as it is made."""
     made = (part(report) for part in PARTS)
-    return [section for section in made if section is not None]
+    return (section for section in made if section is not None)

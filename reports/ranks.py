@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from typing import TYPE_CHECKING
 
 from benchmark.inference import ALPHA
 from benchmark.ranks import Ranks, rank
@@ -10,6 +12,9 @@ from reports.charts import Drawing
 from reports.claims import shown_p
 from reports.section import Block, Report, Section, Text
 from reports.table import Column, Shown, Table, Value, number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_TREATMENTS = 20
 """Most methods in a diagram."""
@@ -69,24 +74,6 @@ def ranks_table(found: Ranks) -> Table:
 
 def diagram(found: Ranks) -> Drawing:
     """Mean ranks on a line; a bar joins methods that are not told apart (Demšar 2006), drawn by scikit-posthocs."""
-    import pandas as pd
-    import scikit_posthocs
-    from matplotlib.figure import Figure
-
-    from reports.drawing import style
-
-    same = pd.DataFrame(1.0, index=list(found.names), columns=list(found.names))
-    for first, second in found.pairs or {}:
-        same.loc[first, second] = 0.0 if found.apart(first, second) else 1.0
-    with style():
-        figure = Figure(figsize=(8.5, 0.9 + 0.13 * len(found.names)))
-        axes = figure.add_axes((0.28, 0.05, 0.44, 0.72))
-        labels = {"label_fmt_left": "{label}  {rank:.2f}", "label_fmt_right": "{rank:.2f}  {label}"}
-        scikit_posthocs.critical_difference_diagram(
-            dict(found.means), same, ax=axes, **labels, crossbar_props={"color": "#D55E00"}, elbow_props={"color": "#767676"},
-            text_h_margin=0.06,
-        )  # fmt: skip
-        axes.spines["top"].set_visible(True)
     alt = ", ".join(f"{name} {found.means[name]:.2f}" for name in found.names)
     groups = [f"{a} and {b}" for at, a in enumerate(found.names) for b in found.names[at + 1 :] if not found.apart(a, b)]
     alt += f". Not told apart: {'; '.join(groups)}." if groups else ". All are told apart."
@@ -94,4 +81,26 @@ def diagram(found: Ranks) -> Drawing:
         f"Mean ranks by {found.metric}, best on the left. Methods under one bar are not told apart (Wilcoxon's exact signed-rank test "
     )
     caption += f"over {len(found.conditions)} conditions with Holm's correction, at 5 %, after Friedman's test)."
+    figure = functools.partial(_figure, found)
     return Drawing("critical_difference", "Critical-difference diagram", f"Mean ranks: {alt}", caption, figure)
+
+
+def _figure(found: Ranks) -> Figure:
+    import pandas as pd
+    import scikit_posthocs
+    from matplotlib.figure import Figure
+
+    same = pd.DataFrame(1.0, index=list(found.names), columns=list(found.names))
+    for first, second in found.pairs or {}:
+        same.loc[first, second] = 0.0 if found.apart(first, second) else 1.0
+    figure = Figure(figsize=(8.5, 0.9 + 0.13 * len(found.names)))
+    axes = figure.add_axes((0.28, 0.05, 0.44, 0.72))
+    labels = {"label_fmt_left": "{label}  {rank:.2f}", "label_fmt_right": "{rank:.2f}  {label}"}
+    drawn = scikit_posthocs.critical_difference_diagram(
+        dict(found.means), same, ax=axes, **labels, crossbar_props={"color": "#D55E00"}, elbow_props={"color": "#767676"},
+        text_h_margin=0.06,
+    )  # fmt: skip
+    for (bar,) in drawn["crossbars"]:
+        bar.set_xdata(sorted(bar.get_xdata()))  # they come in the order of a set: another in each process
+    axes.spines["top"].set_visible(True)
+    return figure

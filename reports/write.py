@@ -18,6 +18,7 @@ from reports.charts import Chart
 from reports.documents import latex, markdown
 from reports.drawing import Picture, draw
 from reports.page import Head, head_of, render
+from reports.painting import painter
 from reports.parts import sections
 from reports.section import Report, Section
 from reports.table import Table, csv_text, latex_text, markdown_text
@@ -99,28 +100,38 @@ def _is_our_page(page: Path) -> bool:
 def build_files(results: SuiteResults, formats: Formats | None = None) -> dict[str, bytes]:
     """Every file by its path in the folder, the page last. The same results give the same bytes."""
     formats = formats or Formats()
-    report = Report(results, summarize(results))
-    made = sections(report)
-    pictures = _pictures(made, formats)
+    with painter(_wanted(formats), len(results.cells)) as painting:
+        report = Report(results, summarize(results))
+        made = []
+        for section in sections(report):
+            made.append(section)
+            for drawing in section.drawings:
+                painting.add(drawing)
+        texts = _table_texts(made, formats)
+        pictures = painting.pictures()
     documents = {DOCUMENTS[e]: _encoded(_document(e, report, made, pictures)) for e in formats.tables if e in DOCUMENTS}
-    return page_files(head_of(report), made, formats, pictures, documents)
+    return _files(head_of(report), made, formats, texts, pictures, documents)
 
 
-def page_files(
-    head: Head, made: Sequence[Section], formats: Formats, pictures: Mapping[str, Picture] | None = None,
-    documents: Mapping[str, bytes] | None = None,
+def page_files(head: Head, made: Sequence[Section], formats: Formats) -> dict[str, bytes]:
+    """Tables, pictures and, if wanted, the page of some sections."""
+    pictures = {drawing.name: draw(drawing, _wanted(formats)) for section in made for drawing in section.drawings}
+    return _files(head, made, formats, _table_texts(made, formats), pictures, {})
+
+
+def _files(
+    head: Head, made: Sequence[Section], formats: Formats, texts: Mapping[str, Mapping[str, str]], pictures: Mapping[str, Picture],
+    documents: Mapping[str, bytes],
 ) -> dict[str, bytes]:  # fmt: skip
-    """Tables, pictures, `documents` (the whole in other formats) and, if wanted, the page of some sections."""
-    pictures = _pictures(made, formats) if pictures is None else pictures
-    texts = {table.name: _texts(table, formats.tables) for section in made for table in section.tables}
+    """`documents`: the whole in other formats."""
     files = {f"tables/{name}.{ending}": _encoded(text) for name, found in texts.items() for ending, text in found.items()}
     files |= {f"figures/{name}.{ending}": data for name, picture in pictures.items() for ending, data in picture.files.items()}
-    files |= documents or {}
+    files |= documents
     if not formats.page:
         return files
     plotly = _plotly() if any(isinstance(d.picture, Chart) for section in made for d in section.drawings) else {}
     endings = {name: list(found) for name, found in texts.items()}
-    page = render(head, made, pictures, endings, interactive=bool(plotly), whole=list(documents or {}))
+    page = render(head, made, pictures, endings, interactive=bool(plotly), whole=list(documents))
     return files | plotly | {PAGE: _encoded(page)}
 
 
@@ -129,10 +140,13 @@ def _texts(table: Table, endings: Sequence[str]) -> dict[str, str]:
     return {ending: writers[ending](table) for ending in endings if ending == "csv" or table.count <= MAX_TYPESET_ROWS}
 
 
-def _pictures(made: Sequence[Section], formats: Formats) -> dict[str, Picture]:
-    """Pictures are for the documents that show them."""
-    wanted = formats.figures if formats.page or set(formats.tables) & set(DOCUMENTS) else ()
-    return {drawing.name: draw(drawing, wanted) for section in made for drawing in section.drawings} if wanted else {}
+def _table_texts(made: Sequence[Section], formats: Formats) -> dict[str, dict[str, str]]:
+    return {table.name: _texts(table, formats.tables) for section in made for table in section.tables}
+
+
+def _wanted(formats: Formats) -> tuple[str, ...]:
+    """Forms of the pictures: they are for the documents that show them."""
+    return formats.figures if formats.page or set(formats.tables) & set(DOCUMENTS) else ()
 
 
 def _document(ending: str, report: Report, made: Sequence[Section], pictures: Mapping[str, Picture]) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -221,3 +223,48 @@ def test_two_suites_from_a_tracker_are_one_report(fake_tracker, tmp_path: Path) 
     rows = list(csv.DictReader(io.StringIO((tmp_path / "r/tables/main.csv").read_text())))
     assert len({row["condition"] for row in rows}) == 2
     assert len(rows) == 2 * 3 * 2
+
+
+def test_pictures_drawn_by_other_processes_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of large reports are, the critical-difference diagram among them."""
+    made = study(ratios=(10.0, 50.0, 100.0), minorities=(0.2, 0.5))
+    here = build_files(made)
+    monkeypatch.setattr("reports.painting.LARGE", 0)
+    monkeypatch.setattr("reports.drawing._figure", None)  # whatever is drawn in this process fails
+    assert build_files(made) == here
+    assert "figures/critical_difference.svg" in here
+
+
+def test_pictures_are_drawn_here_where_the_other_processes_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = results(ratios=(10.0,))
+    here = build_files(made)
+    monkeypatch.setattr("reports.painting.LARGE", 0)
+    monkeypatch.setattr("reports.painting._begin", die)
+    assert build_files(made) == here
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+DIAGRAM = """
+import hashlib
+from benchmark.ranks import Ranks
+from reports.drawing import draw
+from reports.ranks import diagram
+names = ("none", "ros", "rus", "class-weights", "thresholding(ros)")
+pairs = {(first, second): 1.0 for first in names for second in names if first != second}
+means = {name: 1.0 + at for at, name in enumerate(names)}
+found = Ranks("auc", names, ("a", "b", "c"), means, {}, (), "", friedman_p=0.001, pairs=pairs)
+print(hashlib.sha256(draw(diagram(found)).files["svg"]).hexdigest())
+"""
+
+
+def test_the_diagram_does_not_depend_on_the_order_of_sets() -> None:
+    """Python orders sets of texts anew in each process."""
+    made = set()
+    for seed in ("1", "2"):
+        command, place = [sys.executable, "-c", DIAGRAM], Path(__file__).parents[1]
+        told = subprocess.run(command, cwd=place, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True)
+        made.add(told.stdout)
+    assert len(made) == 1

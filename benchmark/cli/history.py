@@ -138,7 +138,8 @@ def found_series(points: Sequence[Point], metrics: Mapping[str, bool | None], li
 
 def with_timeline(results: SuiteResults, points: Sequence[Point]) -> SuiteResults:
     """The results with how their configurations went over time: main metric, time and memory. What a report shows of the history."""
-    planned = {digest(canonical(dict(cell.attributes))) for cell in results.cells}
+    attributes = {cell.config_key: cell.attributes for cell in results.cells}
+    planned = {digest(canonical(dict(found))) for found in attributes.values()}
     main = {info.name: info.higher_is_better for info in results.metrics[:1]}
     own = [point for point in points if point.series_key in planned]
     return replace(results, timeline=tuple(found_series(own, {**main, TIME: False, MEMORY: False}, Limits())))

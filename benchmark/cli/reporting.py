@@ -31,6 +31,9 @@ FIGURES = ("svg", "png", "pdf")
 OWN = ("summary.py", "means.py", "exact.py", "inference.py", "ranks.py", "labels.py", "answer.py")
 """Modules of benchmark whose code a report follows from."""
 
+MANY = 500_000
+"""Objects that are many to look through for garbage."""
+
 
 def _listed(known: Sequence[str]) -> Any:
     """A click callback for `a,b,c` of known words."""
@@ -117,7 +120,7 @@ def report(
     Several suites, or one suite from several stores, become one report: methods are then ranked over the conditions of all of them.
     """
     gc.disable()  # a short process full of results that stay: to look through them for garbage took a third of its time
-    click.get_current_context().call_on_close(gc.enable)
+    click.get_current_context().call_on_close(_collect_again)
     wish = Wish(*(given.pop(name) for name in ("metrics", "baseline", "formats", "figures")))
     places = stores or (default_store(),)
     choices = [] if from_mlflow else [Choice(suite=suite, store=store, **given) for suite in suites for store in places]
@@ -131,6 +134,13 @@ def report(
     click.echo(page)
     if open_it:
         click.launch(page.resolve().as_uri())
+
+
+def _collect_again() -> None:
+    """Look for garbage again; not in what a large report leaves, for the process ends now and looking takes seconds."""
+    if gc.get_count()[0] > MANY:
+        gc.freeze()
+    gc.enable()
 
 
 def _from_tracker(uri: str, suites: Sequence[str]) -> list[SuiteResults]:
