@@ -86,8 +86,11 @@ def test_nothing_to_find_is_said(repository, tmp_path):
     commits = history(repository, 3)
     with Worktree(repository, tmp_path / "tree") as tree:
         judge = judge_by(tree, lambda _: "ok")
-        with pytest.raises(UserError, match="nothing to bisect"):
+        with pytest.raises(UserError, match="nothing to bisect: .* the cell is not worse than"):
             bisect(tree, commits[0], commits[-1], judge, lambda _: None)
+        unsure = judge_by(tree, lambda _: "inconclusive")
+        with pytest.raises(UserError, match="nothing to bisect: .* the cell is not known to be worse than"):
+            bisect(tree, commits[0], commits[-1], unsure, lambda _: None)
         with pytest.raises(UserError, match="is not before"):
             bisect(tree, commits[-1], commits[0], judge, lambda _: None)
         with pytest.raises(UserError, match="git log"):

@@ -41,7 +41,10 @@ class PlainListener:
 
     num_trainings: int
     _done: int = 0
-    _begun: float = field(default_factory=time.monotonic)
+    _begun: float | None = None
+    """When the first training began: what is measured and started before says nothing of how long the others will take."""
+    _at_work: set[str] = field(default_factory=set)
+    """Keys of the trainings that have begun and not ended."""
     _told: dict[str, float] = field(default_factory=dict)
     """When something was last said of a stage at work, by its key."""
     _waiting: bool = False
@@ -54,6 +57,9 @@ class PlainListener:
 
     def stage_started(self, stage: Stage, slot: Slot) -> None:  # noqa: ARG002  # the listener's contract
         self._told[stage.key] = time.monotonic()
+        if stage.op == "train":
+            self._begun = self._begun or time.monotonic()
+            self._at_work.add(stage.key)
 
     def stage_progress(self, stage: Stage, done: int, total: int) -> None:
         if time.monotonic() - self._told.get(stage.key, 0.0) > 30:
@@ -66,9 +72,16 @@ class PlainListener:
             click.echo(f"FAILED {describe(stage)}: {row.kind}: {row.message}", err=True)
         if stage.op == "train":
             self._done += 1
-            left = (time.monotonic() - self._begun) / self._done * (self.num_trainings - self._done)
+            self._at_work.discard(stage.key)
             took = row.ended - row.started
-            click.echo(f"[{self._done}/{self.num_trainings}] {describe(stage)} · {took:.1f} s · about {duration(left)} left", err=True)
+            left = duration(self._seconds_left())
+            click.echo(f"[{self._done}/{self.num_trainings}] {describe(stage)} · {took:.1f} s · about {left} left", err=True)
+
+    def _seconds_left(self) -> float:
+        """At the pace so far, those at work counted as half done."""
+        done = self._done + len(self._at_work) / 2
+        elapsed = time.monotonic() - self._begun if self._begun else 0.0
+        return elapsed / done * (self.num_trainings - done)
 
     def cell_ended(self, result: CellResult) -> None:
         pass

@@ -62,9 +62,8 @@ def bisect(worktree: Worktree, good: str, bad: str, judge: Judge, told: Callable
 
     worktree.check_out(ends[1].id)
     if test() != "bad":
-        raise UserError(
-            f"nothing to bisect: at {ends[1].words} the cell is not worse than at {ends[0].words}: {tested[-1].verdict.summary}"
-        )
+        worse = "is not known to be worse" if tested[-1].mark == "skip" else "is not worse"
+        raise UserError(f"nothing to bisect: at {ends[1].words} the cell {worse} than at {ends[0].words}: {tested[-1].verdict.summary}")
     answer = worktree.begin(ends[0].id, ends[1].id)
     while (found := first_bad(answer)) is None and not (left := only_skipped(answer)):
         answer = worktree.mark(test())
