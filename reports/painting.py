@@ -6,23 +6,19 @@ The same pictures come of it, byte for byte, as when they are drawn here.
 from __future__ import annotations
 
 import functools
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import TypeVar
 
 from matplotlib.figure import Figure
 
+from benchmark.beside import elsewhere, processes, start
 from reports.charts import Drawing
 from reports.drawing import Picture, draw
 
-Made = TypeVar("Made")
 LARGE = 5000
 """Cells of a report from which on starting such processes (a second or two) pays."""
+PAINTERS = 2
 
 
 class Painter:
@@ -36,7 +32,7 @@ class Painter:
         """Take a drawing; one whose picture is a figure already is drawn here: it belongs to this process."""
         here = functools.partial(draw, drawing, self._endings)
         if self._endings:
-            self._asked[drawing.name] = here if self._pool is None or isinstance(drawing.picture, Figure) else _elsewhere(self._pool, here)
+            self._asked[drawing.name] = elsewhere(None if isinstance(drawing.picture, Figure) else self._pool, here)
 
     def pictures(self) -> dict[str, Picture]:
         """All of them by name, in the order in which they were given. Raises what drawing raised."""
@@ -46,33 +42,6 @@ class Painter:
 @contextmanager
 def painter(endings: Sequence[str], num_cells: int) -> Iterator[Painter]:
     """A painter, for a report of so many cells; its processes end with the context."""
-    processes = min(2, os.cpu_count() or 1)
-    if num_cells < LARGE or not endings or processes < 2 or multiprocessing.current_process().daemon:
-        yield Painter(endings)
-        return
-    # spawn: forking a process that has started threads (numpy's) may hang
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin) as pool:
-        for _ in range(processes):
-            _elsewhere(pool, _begin)  # so that matplotlib is imported there while this process still computes
+    with processes(PAINTERS if endings and num_cells >= LARGE else 0) as pool:
+        start(pool, PAINTERS)
         yield Painter(endings, pool)
-
-
-def _begin() -> None:
-    """Leave Ctrl-C to the process that waits for us."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _elsewhere(pool: Executor, here: Callable[[], Made]) -> Callable[[], Made]:
-    """Have a function called by another process; here where those were killed, most likely for want of memory."""
-    try:
-        asked = pool.submit(here)
-    except BrokenProcessPool:
-        return here
-
-    def made() -> Made:
-        try:
-            return asked.result()
-        except BrokenProcessPool:
-            return here()
-
-    return made

@@ -22,7 +22,7 @@ FILES = [file for folder in ("benchmark", "trackers", "reports", "suites") for f
 LAYERS: list[list[str]] = [
     ["benchmark.errors", "benchmark.identity", "benchmark.evidence", "benchmark.records", "benchmark.studies", "benchmark.seeds",
      "benchmark.imports", "benchmark.registry", "benchmark.typed", "benchmark.code_keys", "benchmark.places", "benchmark.durations",
-     "benchmark.selectors", "benchmark.redaction", "benchmark.moments", "suites"],
+     "benchmark.selectors", "benchmark.redaction", "benchmark.moments", "benchmark.beside", "suites"],
     ["benchmark.datasets", "benchmark.imbalances", "benchmark.methods", "benchmark.models", "benchmark.metrics", "benchmark.optimizers",
      "benchmark.schedules", "benchmark.preprocessings", "benchmark.augmentations"],
     ["benchmark.recipe", "benchmark.student", "benchmark.fetch", "benchmark.scaffold", "benchmark.labels", "benchmark.means",
@@ -46,7 +46,7 @@ LAYERS: list[list[str]] = [
 SIDES = {"trackers", "reports"}
 SIDES_MAY_SEE = {
     "records", "evidence", "studies", "errors", "identity", "labels", "redaction", "means", "exact", "inference", "ranks", "summary",
-    "answer", "selection", "moments", "points",
+    "answer", "selection", "moments", "points", "beside",
 }  # fmt: skip
 """Trackers and reports see results, never how they were made."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,10 +14,15 @@ import pytest
 
 from benchmark.records import SuiteResults
 from tests import results_factory as factory
-from tests.tracked import copied
+from tests.tracked import copied, file_of, runs
+from trackers import content
+from trackers.artifacts import configuration_files
 from trackers.bulk import Bulk, bulk_of
+from trackers.content import cell_digest, content_digest
 from trackers.location import TrackerError
 from trackers.mlflow_store import MlflowStore
+from trackers.sync import sync
+from trackers.way import Way
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
@@ -34,7 +40,7 @@ def bulk(folder: Path, empty_tracker: Path) -> MlflowStore:
 @pytest.fixture
 def client(bulk: MlflowStore, folder: Path) -> MlflowStore:
     """The same tracker without the fast path."""
-    return MlflowStore(bulk.uri, folder / "artifacts", in_bulk=False)
+    return MlflowStore(bulk.uri, folder / "artifacts", Way(in_bulk=False))
 
 
 def suite(name: str) -> SuiteResults:
@@ -123,3 +129,31 @@ def test_another_version_of_mlflow_and_a_server_are_left_to_the_client(bulk: Mlf
     with monkeypatch.context() as patch:
         patch.setattr("mlflow.__version__", "3.99.0")
         assert bulk_of(bulk.client, experiment) is None
+
+
+def test_a_large_sync_has_its_pictures_drawn_elsewhere(tmp_path: Path, empty_tracker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as those drawn here, byte for byte."""
+    made = factory.results(ratios=(10.0,), methods=("none", "ros"), seeds=3)
+    uri = copied(empty_tracker, tmp_path)
+    monkeypatch.setattr("trackers.sync.LARGE", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("trackers.pictures._figure", None)  # whatever is drawn in this process fails
+        sync(made, store=tmp_path, uri=uri)
+    found = runs(MlflowStore(uri, None), made.name, "tags.`bench.level` = 'configuration'")
+    for run in found:
+        there = {name: file_of(run, name).read_bytes() for name in ("confusion.png", "curves.png")}
+        cells = [cell for cell in made.cells if cell.config_key == run.data.tags["bench.config_key"]]
+        assert there == configuration_files(cells)
+    assert len(found) == 2
+
+
+def test_the_digest_of_a_record_is_its_own_and_goes_with_it() -> None:
+    first = factory.results().cells[0]
+    other = replace(first, seed=first.seed + 1)
+    assert cell_digest(first) != cell_digest(other)
+    assert cell_digest(first) == cell_digest(first) == content_digest(first)
+    assert cell_digest(replace(first, shared_with=7)) == cell_digest(first), "which cells are meant is not its own"
+    known = len(content._own)
+    del other
+    gc.collect()
+    assert len(content._own) < known

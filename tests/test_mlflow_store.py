@@ -332,8 +332,9 @@ def test_redact(text: str, safe: str) -> None:
 def test_killed_in_the_middle_then_synced_has_every_run_once(tmp_path: Path, store: MlflowStore) -> None:
     results = suite("killed", seeds=8)
     program = (
-        "import sys; from pathlib import Path; from trackers.mlflow_store import MlflowStore; from tests import test_mlflow_store as t\n"
-        "store = MlflowStore(sys.argv[1], Path(sys.argv[2]), in_bulk=False)\n"
+        "import sys; from pathlib import Path; from trackers.mlflow_store import MlflowStore; from trackers.way import Way\n"
+        "from tests import test_mlflow_store as t\n"
+        "store = MlflowStore(sys.argv[1], Path(sys.argv[2]), Way(in_bulk=False))\n"
         "print('open', flush=True); store.write(t.suite('killed', seeds=8))"
     )
     writer = subprocess.Popen([sys.executable, "-c", program, store.uri, str(store._artifact_root)], stdout=subprocess.PIPE, cwd=ROOT)

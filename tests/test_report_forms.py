@@ -239,7 +239,7 @@ def test_pictures_are_drawn_here_where_the_other_processes_are_killed(monkeypatc
     made = results(ratios=(10.0,))
     here = build_files(made)
     monkeypatch.setattr("reports.painting.LARGE", 0)
-    monkeypatch.setattr("reports.painting._begin", die)
+    monkeypatch.setattr("benchmark.beside._begin", die)
     assert build_files(made) == here
 
 

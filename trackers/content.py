@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -71,7 +72,20 @@ def cell_digest(cell: CellResult, shown: Shown | None = None, extras: Sequence[s
     if shown is not None:
         text = json.dumps([shown.headline, shown.per_class, shown.claims.get(cell.config_key, ())])
         words.append(f"shown:{hashlib.sha256(text.encode()).hexdigest()[:8]}")
-    return " ".join([content_digest(cell), *sorted(words)])
+    return " ".join([_own_digest(cell), *sorted(words)])
+
+
+_own: dict[int, str] = {}
+"""By the id of a record that lives."""
+
+
+def _own_digest(cell: CellResult) -> str:
+    """Worked out once: a sync asks for it five times, and a record never changes."""
+    known = _own.get(id(cell))
+    if known is None:
+        known = _own[id(cell)] = content_digest(cell)
+        weakref.finalize(cell, _own.pop, id(cell)).atexit = False
+    return known
 
 
 def covers(there: str, wanted: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmark.records import CellResult, SuiteResults
@@ -65,6 +66,7 @@ def write_configuration(
     ended = [cell for cell in cells if has_run(cell)]
     key, content = ended[0].config_key, configuration_content(ended, shown, planned=len(cells))
     parent = runs.find("configuration", key) or runs.open(key, content)
+    files = runs.soon(parent, partial(configuration_files, ended))
     before = _children(parent.children)
     written: dict[str, str] = {}
     now: dict[str, str] = {}
@@ -78,7 +80,7 @@ def write_configuration(
     content = replace(content, tags={**content.tags, **_children_tag(children)})
     is_whole = len(ended) == len(cells) and all(str(cell.seed) in children for cell in ended)
     digest = content_digest(content, *map(cell_digest, ended), is_whole)
-    runs.fill(key, parent, content, digest=digest, files=lambda: configuration_files(ended) if is_whole else {})
+    runs.fill(key, parent, content, digest=digest, files=files if is_whole else dict)
     return written
 
 

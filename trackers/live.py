@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmark.records import CellResult, SuiteResults
 from trackers.location import checked, default_uri, sqlite_path
 from trackers.sync import writing_alone
+from trackers.way import Way
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Live:
         self._store = store
         self._uri = checked(uri or default_uri(store))
         root = store / "artifacts" if sqlite_path(self._uri) is not None else None
-        self._tracker = MlflowStore(self._uri, root, in_bulk=False, alone=False)  # what is finished is written meanwhile
+        self._tracker = MlflowStore(self._uri, root, Way(in_bulk=False, alone=False))  # what is finished is written meanwhile
         self._open: dict[str, str] = {}
         """Run ids of cells at work, by cell key."""
         self._begun: set[str] = set()

@@ -24,6 +24,7 @@ from trackers.location import TrackerError, checked, default_uri, prepare_enviro
 from trackers.names import cut
 from trackers.suite_document import suite_digest
 from trackers.suite_run import suite_content, suite_files
+from trackers.way import USUAL, Way
 
 if TYPE_CHECKING:
     from trackers.runs import Runs
@@ -37,15 +38,9 @@ class MlflowStore:
     Raises TrackerError if the URI cannot be used or the database cannot be set up; a server is first spoken to by `write`.
     """
 
-    def __init__(self, uri: str, artifact_root: Path | None, *, in_bulk: bool = True, alone: bool = True, anew: bool = False) -> None:
-        """`in_bulk`: write new runs many at a time where that can be done; False: by MLflow's own client alone.
-
-        `alone`: nobody else writes into an experiment that is made here as long as this is open. `anew`: runs that are there as they
-        should be are written all the same, files too: what is damaged cannot be told from outside.
-        """
+    def __init__(self, uri: str, artifact_root: Path | None, way: Way = USUAL) -> None:
         self.uri = checked(uri)
-        self.in_bulk = in_bulk
-        self._alone, self._anew = alone, anew
+        self.way = way
         self._artifact_root = artifact_root
         self._runs: dict[str, Runs] = {}
         prepare_environment()
@@ -121,9 +116,9 @@ class MlflowStore:
 
         if results.name not in self._runs:
             experiment_id, is_new = self._experiment(results)
-            bulk = bulk_of(self.client, self.client.get_experiment(experiment_id)) if self.in_bulk else None
-            is_empty = is_new and self._alone
-            self._runs[results.name] = Runs(self.client, experiment_id, is_empty=is_empty, bulk=bulk, anew=self._anew)
+            bulk = bulk_of(self.client, self.client.get_experiment(experiment_id)) if self.way.in_bulk else None
+            is_empty = is_new and self.way.alone
+            self._runs[results.name] = Runs(self.client, experiment_id, is_empty=is_empty, bulk=bulk, way=self.way)
         return self._runs[results.name]
 
     def _experiment(self, results: SuiteResults) -> tuple[str, bool]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from benchmark.beside import elsewhere
 from trackers.content import CURVE, RunContent, covers
 from trackers.inputs import Input
 from trackers.names import BASELINE_TAG
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from trackers.bulk import Bulk
     from trackers.extras import Model
+    from trackers.way import Way
 
 Files = Callable[[], Mapping[str, bytes]]
 KEYS = {"cell": "bench.cell_key", "configuration": "bench.config_key", "suite": "bench.suite"}
@@ -50,14 +52,14 @@ class Standing:
 class Runs:
     """Finder and writer for one experiment. Remembers what it has seen, which holds as long as no one else writes our runs."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str, *, is_empty: bool, bulk: Bulk | None = None, anew: bool = False) -> None:
-        """`bulk`: how new runs are written many at a time, where that can be done. `anew`: write also what was written before."""
+    def __init__(self, client: MlflowClient, experiment_id: str, *, is_empty: bool, bulk: Bulk | None, way: Way) -> None:
+        """`bulk`: how new runs are written many at a time, where that can be done. `is_empty`: there are no runs of ours to be found."""
         self._client = client
         self._experiment_id = experiment_id
         self._seen: dict[str, Standing] = {}
         self._seen_all = is_empty
         self._bulk = bulk
-        self._anew = anew
+        self._way = way
         self.opened: list[str] = []
         """Ids of the runs that were opened here, in order."""
 
@@ -99,9 +101,13 @@ class Runs:
         self.opened.append(standing.run_id)
         return standing
 
+    def soon(self, standing: Standing, files: Files) -> Files:
+        """The files that a run will need: made from now on by a process beside this one, where there is one and the run is not filled."""
+        return files if standing.digest else elsewhere(self._way.painters, files)
+
     def fill(self, key: str, standing: Standing, content: RunContent, *, digest: str, files: Files) -> None:
         """Bring an open run up to the content, writing differences only; nothing at all if it was brought up to it before."""
-        if standing.digest and covers(standing.digest, digest) and not self._anew:
+        if standing.digest and covers(standing.digest, digest) and not self._way.anew:
             self._seen.setdefault(key, standing)
             return
         if self._bulk is not None and not standing.is_there:

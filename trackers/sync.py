@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmark.beside import processes
 from benchmark.records import CellResult, SuiteResults
 from trackers.content import Shown
 from trackers.database import analyse, locked
@@ -16,9 +17,12 @@ from trackers.layout import has_run, shown_of
 from trackers.location import TrackerError, checked, default_uri, redact, sqlite_path
 from trackers.mirror import Mirror
 from trackers.suite_document import suite_digest
+from trackers.way import Way
 
 _CHUNK = 200
 """Cells between two records in the mirror: what a kill makes the next sync look up again, at most."""
+LARGE = 1000
+"""Cells to be written from which on a process for the pictures pays."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,12 @@ class _Work:
         from trackers.mlflow_store import MlflowStore
 
         path = sqlite_path(self.uri)
-        tracker = MlflowStore(self.uri, self.store / "artifacts" if path is not None else None, anew=self.check)
-        for chunk in _chunks(pending):
-            written = tracker.write(self.written, only={cell.key for cell in chunk}, extras=self.extras)
-            self.mirror.record_all(self.uri, chunk, written, self.shown, self.names)
+        with processes(len(pending) >= LARGE) as painters:
+            way = Way(anew=self.check, painters=painters)
+            tracker = MlflowStore(self.uri, self.store / "artifacts" if path is not None else None, way)
+            for chunk in _chunks(pending):
+                written = tracker.write(self.written, only={cell.key for cell in chunk}, extras=self.extras)
+                self.mirror.record_all(self.uri, chunk, written, self.shown, self.names)
         run_id = tracker.write_suite(self.results, self.variant)
         if path is not None:
             analyse(path)
