@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ __all__ = ["new_database", "postgres", "postgres_url"]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("any machine")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a script's background job; children that tests interrupt would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
