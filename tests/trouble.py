@@ -15,7 +15,7 @@ from benchmark.registry import parameter, plugin
 if TYPE_CHECKING:
     from benchmark.methods import Loss
 
-KINDS = ("hang", "raise", "segfault", "memory", "leave", "kill", "sleep", "child")
+KINDS = ("hang", "raise", "segfault", "memory", "leave", "kill", "sleep", "child", "linger")
 
 
 @plugin("trouble")
@@ -65,6 +65,9 @@ class Trouble(Method):
 
     def _sleep(self) -> None:
         time.sleep(3600)
+
+    def _linger(self) -> None:
+        time.sleep(0.05)  # a second for twenty steps: long enough to be met in flight, short enough to end in time
 
     def _child(self) -> None:
         """Leaves a child in a session of its own behind and hangs."""

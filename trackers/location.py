@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -23,13 +24,23 @@ SETTINGS = {
 
 _SQLITE = "sqlite:///"
 _SYNC = "then run `skewbench sync`."
+
+
+def _status(code: int) -> str:
+    """A pattern for an HTTP status as MLflow, requests and `check` write it; the bare number may be a part of a port or of a path."""
+    return rf"^{code}\b|error code {code}\b|\b{code} Client Error"
+
+
 _REMEDIES = (
     (
-        ("401", "UNAUTHENTICATED", "not authenticated"),
+        (_status(401), "UNAUTHENTICATED", "not authenticated"),
         f"It refuses the login: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to those of one of its users, {_SYNC}",
     ),
     (("Permission denied", "PERMISSION_DENIED"), f"That user may not write there: ask its administrator for the permission EDIT, {_SYNC}"),
-    (("Invalid Host header", "403"), "It does not go by that name: start it with `--allowed-hosts NAME`, or use a name that it knows."),
+    (
+        ("Invalid Host header", _status(403)),
+        "It does not go by that name: start it with `--allowed-hosts NAME`, or use a name that it knows.",
+    ),
     (("disk is full", "No space left", "disk full", "DiskFull", "Disk quota"), f"Its disk is full: make room there, {_SYNC}"),
     (("database is locked", "TEMPORARILY_UNAVAILABLE"), "Another program holds its database: `skewbench sync` tries again."),
     (
@@ -37,7 +48,7 @@ _REMEDIES = (
         f"Is it running, and is that its address? `skewbench serve --check` asks it; {_SYNC}",
     ),
 )
-"""What a tracker says in trouble, and what to do; the first that is found counts."""
+"""What a tracker says in trouble (patterns), and what to do; the first that is found counts."""
 
 
 class TrackerError(SkewbenchError):
@@ -87,4 +98,4 @@ def without_login(uri: str) -> tuple[str, tuple[str, str]]:
 
 def remedy(trouble: str) -> str:
     """What to do about what a tracker said, as a sentence; `skewbench sync` in any case, since no result is lost."""
-    return next((advice for signs, advice in _REMEDIES if any(sign in trouble for sign in signs)), f"Mend that, {_SYNC}")
+    return next((advice for signs, advice in _REMEDIES if re.search("|".join(signs), trouble)), f"Mend that, {_SYNC}")
