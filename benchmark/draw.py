@@ -137,25 +137,20 @@ def training_rows(dataset: Dataset, info: DatasetInfo, images: Images | Streamed
 def resample(labels: Index, target: tuple[int, ...], *parts: str | int) -> Index:
     """Positions into `labels` such that class c stands target[c] times: all originals plus draws with replacement, or a subset.
 
-    The draw is imbalanced-learn's, on the positions alone: no image is copied. InvalidValue where a class without images is to have some.
+    The draw is that of imbalanced-learn's RandomUnderSampler and then RandomOverSampler, to the bit (tested); importing them takes a
+    worker a second. InvalidValue where a class without images is to have some.
     """
-    from imblearn.over_sampling import RandomOverSampler
-    from imblearn.under_sampling import RandomUnderSampler
-
-    present = np.bincount(labels, minlength=len(target))
-    absent = [c for c, n in enumerate(target) if n > present[c] == 0]
-    if absent:
-        raise InvalidValue(f"sampling asks for {target[absent[0]]} images of class {absent[0]}, which has none: ask for 0.")
-    more = {c: n for c, n in enumerate(target) if n > present[c]}
-    fewer = {c: n for c, n in enumerate(target) if n < present[c]}
     seed = seeds.stream_seed("resample", *parts) % 2**32
-    positions = np.arange(len(labels), dtype=np.int64)
-    for sampler, wanted in ((RandomUnderSampler, fewer), (RandomOverSampler, more)):
-        if wanted:
-            chosen = sampler(sampling_strategy=wanted, random_state=seed)
-            chosen.fit_resample(positions[:, None], labels[positions])
-            positions = positions[chosen.sample_indices_]
-    return np.sort(positions)
+    under, over = np.random.RandomState(seed), np.random.RandomState(seed)  # noqa: NPY002  # imbalanced-learn's generator
+    taken: list[Index] = []
+    for label, wanted in enumerate(target):
+        rows = np.flatnonzero(labels == label)
+        if wanted > len(rows) == 0:
+            raise InvalidValue(f"sampling asks for {wanted} images of class {label}, which has none: ask for 0.")
+        if wanted < len(rows):
+            rows = rows[under.choice(len(rows), size=wanted, replace=False)]
+        taken += [rows, over.choice(rows, size=wanted - len(rows))] if wanted > len(rows) else [rows]
+    return np.sort(np.concatenate(taken))
 
 
 def _chosen(dataset: Dataset, names: tuple[str, ...]) -> list[int]:

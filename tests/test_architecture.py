@@ -46,9 +46,9 @@ LAYERS: list[list[str]] = [
 SIDES = {"trackers", "reports"}
 SIDES_MAY_SEE = {
     "records", "evidence", "studies", "errors", "identity", "labels", "redaction", "means", "exact", "inference", "ranks", "summary",
-    "answer", "selection", "moments", "points", "beside",
+    "answer", "selection", "moments", "points", "beside", "places",
 }  # fmt: skip
-"""Trackers and reports see results, never how they were made."""
+"""Trackers and reports see results and where caches lie, never how results were made."""
 
 DOORS = {
     "mlflow": ["trackers"],
@@ -61,7 +61,6 @@ DOORS = {
     "sqlite3": ["benchmark.ledger", "trackers"],
     "click": ["benchmark.cli"],
     "rich": ["benchmark.cli"],
-    "imblearn": ["benchmark.draw"],
     "ray": ["benchmark.execute.cluster"],
     "ruptures": ["benchmark.changes"],
     "apscheduler": ["benchmark.jobs.times"],

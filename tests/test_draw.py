@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
 
-from benchmark import registry
+from benchmark import registry, seeds
 from benchmark.draw import draw, planned_counts, resample, training_rows
 from benchmark.errors import DataError, InvalidValue
 from benchmark.imbalances import Classes, Imbalance
@@ -129,7 +131,6 @@ def test_wrong_class_subsets(classes):
         parts(dataset(classes=classes), "none")
 
 
-@settings(deadline=None)  # the first call imports imbalanced-learn
 @given(st.lists(st.integers(1, 30), min_size=2, max_size=5), st.data())
 def test_resampling_hits_its_target_keeps_originals_and_repeats_nothing_when_it_drops(have, data):
     target = tuple(data.draw(st.integers(1, 40)) for _ in have)
@@ -141,6 +142,22 @@ def test_resampling_hits_its_target_keeps_originals_and_repeats_nothing_when_it_
         assert (
             len(set(own.tolist())) == min(before, after) if after <= before else set(np.flatnonzero(labels == label)) <= set(own.tolist())
         )
+
+
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=5), st.data())
+def test_resampling_draws_what_imbalanced_learn_draws(have, data):
+    target = [data.draw(st.integers(0 if c > 1 else 1, 40)) for c in range(len(have))]  # imbalanced-learn wants two classes
+    labels = np.random.default_rng(len(have)).permutation(np.repeat(np.arange(len(have)), have)).astype(np.int64)
+    positions, seed = np.arange(len(labels)), seeds.stream_seed("resample", "x") % 2**32
+    for sampler, wanted in (
+        (RandomUnderSampler, {c: n for c, n in enumerate(target) if n < have[c]}),
+        (RandomOverSampler, {c: n for c, n in enumerate(target) if n > have[c]}),
+    ):
+        if wanted:
+            chosen = sampler(sampling_strategy=wanted, random_state=seed)
+            chosen.fit_resample(positions[:, None], labels[positions])
+            positions = positions[chosen.sample_indices_]
+    assert np.array_equal(resample(labels, tuple(target), "x"), np.sort(positions))
 
 
 def test_resampling_cannot_make_up_images():

@@ -29,7 +29,6 @@ def test_every_data_file_is_covered():
 def test_every_dependency_has_a_lower_bound_and_is_used():
     source = "\n".join(f.read_text() for name in ("benchmark", "trackers", "reports") for f in (ROOT / name).rglob("*.py"))
     modules = {
-        "imbalanced-learn": "imblearn",
         "nvidia-ml-py": "pynvml",
         "pillow": "PIL",
         "pyyaml": "yaml",

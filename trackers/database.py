@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from trackers import blank
 from trackers.location import TrackerError, prepare_environment
 
 _CREATING = b"creating"
@@ -60,7 +61,7 @@ def locked(path: Path) -> Iterator[int]:
 
 
 def _create(path: Path, lock: int) -> None:
-    """Run MLflow's migrations on a new file. The lock file says `creating` meanwhile: who finds that finds half a database."""
+    """Make what MLflow's migrations make of a new file. The lock file says `creating` meanwhile: who finds that finds half a database."""
     if os.pread(lock, len(_CREATING), 0) == _CREATING:
         for suffix in ("", "-wal", "-shm", "-journal"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -71,12 +72,14 @@ def _create(path: Path, lock: int) -> None:
     prepare_environment()
     from mlflow.tracking import MlflowClient
 
-    uri = f"sqlite:///{path}"
+    uri, is_copy = f"sqlite:///{path}", blank.copy_to(path)
     try:
         MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
     except BaseException:
         _forget(uri)
         raise
+    if not is_copy:
+        blank.keep(path)
 
 
 def _forget(uri: str) -> None:

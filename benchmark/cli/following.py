@@ -44,19 +44,26 @@ def unwatched(_stage: Stage, _points: Sequence[tuple[int, float]] | None) -> Non
 class Wire:
     """The parent's end. It never waits: a follower that has no time loses points of a curve on the way, and gets all when it has ended."""
 
-    pipe: IO[bytes]
+    pipe: IO[bytes] | None = None
+    """None: nobody follows."""
 
     def __post_init__(self) -> None:
-        os.set_blocking(self.pipe.fileno(), False)
+        if self.pipe is not None:
+            os.set_blocking(self.pipe.fileno(), False)
 
     def watch(self, stage: Stage, points: Sequence[tuple[int, float]] | None) -> None:
         """Points of a training's curve, or None when its stage has ended."""
-        if stage.op != "train":
+        if self.pipe is None or stage.op != "train":
             return
         parts = [None] if points is None else [points[at : at + POINTS_A_LINE] for at in range(0, len(points), POINTS_A_LINE)]
         for part in parts:
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 os.write(self.pipe.fileno(), (json.dumps([stage.key, part]) + "\n").encode())
+
+    def end(self) -> None:
+        """Everything has run: the follower writes the rest and leaves, while the parent does what is left to do."""
+        if self.pipe is not None:
+            self.pipe.close()
 
 
 @dataclass

@@ -160,8 +160,8 @@ def _checked(place: Choice, choice: Choice, means: Means, request: Request, *, t
     if request.run:
         todo = session.todo()
         prepared = prepare(session, means, todo, say=lambda text: click.echo(text, err=True))
-        with follower(session, enabled=tracker) as watch:
-            run_cells(session, means, todo, prepared, watch=watch)
+        with follower(session, enabled=tracker) as wire:
+            run_cells(session, means, todo, prepared, watch=wire.watch)
     now = measured_now(session, here=request.run)
     matches = match(baseline, now, whole=not (choice.only or choice.seeds is not None or request.cell))
     cells = {planned.work.key: planned.cell for planned in session.plan.cells if planned.work}

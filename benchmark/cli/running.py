@@ -85,11 +85,14 @@ def run(  # noqa: PLR0913  # one argument per option
     announce(session.own_ledger, session.plan, redact(session.choice.command("run")))
     todo = session.todo()
     prepared = prepare(session, means, todo, say=lambda text: click.echo(text, err=True))  # measures: before anything else is at work
-    with follower(session, Wanted(log_predictions, log_models), enabled=not no_tracker) as watch:
-        run_cells(session, means, todo, prepared, keep_weights=keep_weights or log_models, watch=watch)
+    with follower(session, Wanted(log_predictions, log_models), enabled=not no_tracker) as wire:
+        run_cells(session, means, todo, prepared, keep_weights=keep_weights or log_models, watch=wire.watch)
         if profile:
             _measure_alone(session, means)
-    results = finish(session, report=not no_report, tracker=not no_tracker, as_json=as_json)
+        wire.end()
+        results = finish(session, report=not no_report, as_json=as_json)
+    if not no_tracker:
+        click.echo(f"MLflow:  {tracker_place(choice.store)}", err=as_json)
     deliver(run_document(results), outputs, store=choice.store, tracker=False)
     if _failures(results):
         context.exit(1)
@@ -178,22 +181,22 @@ def _seconds(made: Bill) -> Callable[[Stage], float]:
 
 
 @contextlib.contextmanager
-def follower(session: Session, wanted: Wanted = USUAL, *, enabled: bool) -> Iterator[Watch]:
+def follower(session: Session, wanted: Wanted = USUAL, *, enabled: bool) -> Iterator[Wire]:
     """A process of its own that fills MLflow while the suite runs, so that importing and writing cost the training nothing.
 
     It is told of curves through its standard input and reads until that ends, which also happens when this process is killed; then it
     drains and leaves.
     """
     if not enabled or not (session.todo() or _mirror_pending(session)):
-        yield unwatched
+        yield Wire()
         return
     command = [*session.choice.process("sync"), *wanted.arguments, "--follow"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
-    assert process.stdin is not None
+    wire = Wire(process.stdin)
     try:
-        yield Wire(process.stdin).watch
+        yield wire
     finally:
-        process.stdin.close()
+        wire.end()
         if sys.exc_info()[0] is None:
             _drained(process)
 
@@ -222,8 +225,8 @@ def _mirror_pending(session: Session) -> bool:
         return False
 
 
-def finish(session: Session, *, report: bool, tracker: bool, as_json: bool) -> SuiteResults:
-    """The comparison, the report's path and the command for the UI; the results."""
+def finish(session: Session, *, report: bool, as_json: bool) -> SuiteResults:
+    """The comparison and the report's path; the results."""
     results = session.results()
     if as_json:
         print_json(results)
@@ -240,6 +243,4 @@ def finish(session: Session, *, report: bool, tracker: bool, as_json: bool) -> S
         click.echo("Failed cells stay failed until `--retry failed` (or failed:KIND) tries them again.", err=True)
     if report:
         click.echo(f"Report:  {write_report_if_changed(session, results)}", err=as_json)
-    if tracker:
-        click.echo(f"MLflow:  {tracker_place(session.choice.store)}", err=as_json)
     return results

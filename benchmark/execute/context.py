@@ -18,7 +18,7 @@ import benchmark
 from benchmark.errors import UserError
 from benchmark.execute.nvml import describe
 
-_LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "imbalanced-learn")
+_LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def choose_machine(device: str = "auto", threads: int = 1) -> Machine:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False  # float32 is float32: torch's default rounds a convolution's inputs to ten bits
     torch.backends.cuda.matmul.allow_tf32 = False
-    torch.use_deterministic_algorithms(mode=True, warn_only=False)
+    torch.set_deterministic_debug_mode("error")  # `use_deterministic_algorithms` imports the compiler: a quarter of a second
     return Machine(device, threads)
 
 

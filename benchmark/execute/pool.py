@@ -80,6 +80,8 @@ class Pool:
 
     def close(self) -> None:
         workers, self._workers = list(self._workers.values()), {}
+        for worker in workers:  # all at once: leaving takes a process that has imported torch a moment
+            worker.dismiss()
         for worker in workers:
             worker.end()
         self._selector.close()

@@ -151,14 +151,19 @@ class WorkerProcess:
             returncode = self._process.wait()
         return returncode, returncode == -signal.SIGKILL and self._out_of_memory.happened()
 
+    def dismiss(self) -> None:
+        """Tell an idle worker that it may leave."""
+        assert self._process.stdin is not None
+        if self.ready and not self.tasks:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+
     def end(self) -> None:
         """Let an idle worker leave by itself and kill a busy one; remove the log of one that has nothing to tell."""
         if self.tasks or not self.ready:
             self.kill()
         else:
-            assert self._process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.close()
+            self.dismiss()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE_SECONDS)
             self.kill()

@@ -240,6 +240,7 @@ class Executor:
 
     def _compiled(self, module: nn.Module, architecture: str) -> Network:
         """Compiled once per architecture: a later network of the same kind lends its weights to the one that is compiled."""
+        torch.use_deterministic_algorithms(mode=True)  # the compiler's choices too; importing it is paid by those who compile
         if architecture not in self._networks:
             self._networks[architecture] = Network(module, cast(nn.Module, torch.compile(module)))
         network = self._networks[architecture]

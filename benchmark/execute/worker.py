@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import dataclasses
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -21,15 +22,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from benchmark import registry
 from benchmark.errors import UserError
-from benchmark.execute.context import choose_machine
-from benchmark.execute.curves import points_between
-from benchmark.execute.perform import Performer
-from benchmark.execute.stages import Executor
 from benchmark.records import Folders
 from benchmark.tasks import Reported, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from benchmark.execute.perform import Performer
 
 PROGRESS_SECONDS = 0.2
 """Signs of life are sent no more often than this."""
@@ -45,18 +44,28 @@ def main() -> None:
     if not first:  # the parent is gone already
         return
     setup = json.loads(first)
+    gc.disable()  # nothing is garbage of what importing makes: to look through it took a fifth of its time, and half a second at the end
     try:
         performer = _prepared(setup)
     except UserError as error:
         _send(channel, {"event": "refused", "message": str(error)})
         return
+    gc.freeze()
+    gc.enable()
     _send(channel, {"event": "ready"})
     for line in sys.stdin:
         for document in json.loads(line):
             _work(performer, Task.from_document(document), channel)
+    gc.freeze()
 
 
 def _prepared(setup: Mapping[str, Any]) -> Performer:
+    import torch._dynamo  # noqa: F401  # any optimizer imports it when it is made
+
+    from benchmark.execute.context import choose_machine
+    from benchmark.execute.perform import Performer
+    from benchmark.execute.stages import Executor
+
     for folder in setup["plugins"]:
         registry.load_folder(Path(folder))
     machine = choose_machine(setup["device"], setup["threads"])
@@ -64,6 +73,8 @@ def _prepared(setup: Mapping[str, Any]) -> Performer:
 
 
 def _work(performer: Performer, task: Task, channel: TextIO) -> None:
+    from benchmark.execute.curves import points_between
+
     key, last, told = task.stage.key, 0.0, 0
     _send(channel, {"event": "began", "key": key})
 

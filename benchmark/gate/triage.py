@@ -13,7 +13,7 @@ from benchmark.gate.verdict import Change
 from benchmark.plan import changed
 from benchmark.records import CellResult
 
-LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "imbalanced-learn", "python")
+LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "python")
 """Fields of a cell's context that are versions."""
 
 
