@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -90,6 +91,28 @@ def test_nothing_is_left_of_one_that_ignores_being_asked(tmp_path, monkeypatch):
         child = int((tmp_path / "log").read_text().split()[1])
     assert process.returncode == -signal.SIGKILL
     assert is_gone(child)
+
+
+def test_nothing_is_left_when_the_one_who_serves_is_killed(tmp_path):
+    """`kill -9` of `skewbench serve`, as of a scheduler or of the kernel short of memory."""
+    service = fake(tmp_path)
+    script = f"""
+import dataclasses, os, pathlib, sys, time
+from trackers.service import Service, serving
+service = Service({service.command!r}, dict(os.environ), {service.host!r}, {service.port}, pathlib.Path({str(service.log)!r}))
+with serving(service) as process:
+    print(process.pid, flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        pid = int(server.stdout.readline())
+        server.kill()
+    until = time.monotonic() + 30
+    while time.monotonic() < until and not is_gone(pid):
+        time.sleep(0.05)
+    assert is_gone(pid)
+    assert not is_healthy(service.url)
 
 
 def test_a_taken_port_is_the_users_to_mend(tmp_path):

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -22,11 +23,12 @@ from pathlib import Path
 import psutil
 
 from benchmark.errors import UserError
+from trackers import guard
+from trackers.guard import STOP_SECONDS
 from trackers.location import TrackerError, redact, remedy, without_login
 
 START_SECONDS = 240.0
 """MLflow takes 10 s to start, on a busy machine two minutes; one that fails is noticed at once."""
-STOP_SECONDS = 10.0
 GRACE_SECONDS = 2
 """What MLflow's server gives requests at work to end, once it was asked to stop."""
 _ASK_SECONDS = 10.0
@@ -78,11 +80,12 @@ def serving(service: Service, *, seconds: float = START_SECONDS) -> Iterator[sub
         process = subprocess.Popen(
             service.command, env=dict(service.environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    try:
-        _wait_until_healthy(service, process, begin, seconds)
-        yield process
-    finally:
-        _stop(process)
+    with _guarded(process):
+        try:
+            _wait_until_healthy(service, process, begin, seconds)
+            yield process
+        finally:
+            _stop(process)
 
 
 def _wait_until_healthy(service: Service, process: subprocess.Popen[bytes], begin: int, seconds: float) -> None:
@@ -98,18 +101,25 @@ def _wait_until_healthy(service: Service, process: subprocess.Popen[bytes], begi
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server and its workers: politely first, and by force after a while, or at once if interrupted again."""
-    processes = [psutil.Process(process.pid)] if process.poll() is None else []
-    processes += [worker for server in processes for worker in server.children(recursive=True)]
-    try:
-        for each in processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.terminate()
-        psutil.wait_procs(processes, timeout=STOP_SECONDS)
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # the group is empty when all went well
+    """End the server and its workers, and wait for it."""
+    if process.poll() is None:
+        guard.end(psutil.Process(process.pid), seconds=STOP_SECONDS)
+    else:
+        with contextlib.suppress(ProcessLookupError):  # workers that it may have left
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
+
+
+@contextmanager
+def _guarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """While the block lasts a process beside this one ends the server should this one be killed."""
+    command = [sys.executable, guard.__file__, str(process.pid)]
+    # a session of its own, as the server has: a terminal's Ctrl-C is not for it
+    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield
+    finally:
+        watcher.communicate()
 
 
 def require_free(host: str, port: int) -> None:

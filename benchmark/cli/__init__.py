@@ -6,6 +6,7 @@ Exit codes: 0 all cells ok, 1 some failed, 2 the input is wrong, 130 interrupted
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -41,6 +42,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `skewbench` command; ends the process with its exit code."""
+    gc.set_threshold(50_000, 20, 20)  # what is imported stays: to look through it for garbage took a twentieth of a short command
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = cli.main(arguments, prog_name="skewbench", standalone_mode=False)

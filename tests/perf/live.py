@@ -1,12 +1,14 @@
 """What writing MLflow live costs a training, and how old the curve is that one sees. About a quarter of an hour on two quiet cores.
 
 Cost: the same suite of two-second cells, as many workers as cores, with the tracker on and off; the figure is the median duration of a
-training that began when the follower was set up (importing MLflow is paid once a run, while workers import theirs). Age: a training of a
-minute on every core; each second the age of the newest point of its curve in MLflow's database.
+training that began when the follower was set up (importing MLflow is paid once a run, while workers import theirs). Since durations
+differ by some percent from run to run, the follower's processor time is told too, as a share of the machine's: it can take no more.
+Age: a training of a minute on every core; each second the age of the newest point of its curve in MLflow's database.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import statistics
@@ -17,6 +19,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import psutil
+from lasting import iterations_for
 from paired import compare, machine, report
 
 from benchmark.ledger import Ledger
@@ -42,10 +46,10 @@ def prepare(folder: str, *, seeds: int, iterations: int) -> None:
     subprocess.run([*COMMAND, "--set", "recipe.iterations=1", "--seeds", "1"], cwd=folder, check=True, capture_output=True)
 
 
-def seconds(*options: str) -> float:
+def seconds(iterations: int, *options: str) -> float:
     """Of a training, the median."""
     with tempfile.TemporaryDirectory() as folder:
-        prepare(folder, seeds=16, iterations=170)
+        prepare(folder, seeds=16, iterations=iterations)
         begun = time.time()
         subprocess.run([*COMMAND, *options], cwd=folder, check=True, capture_output=True)
         with Ledger(Path(folder) / "skewbench-results") as ledger:
@@ -54,10 +58,34 @@ def seconds(*options: str) -> float:
         return statistics.median(row.ended - row.started for row in rows if row.started > first + SET_UP_SECONDS)
 
 
-def ages() -> list[float]:
+def share(iterations: int) -> float:
+    """Of the machine's processor time, what the follower takes from its setting up until the last training ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(folder, seeds=24, iterations=iterations)
+        begun, seen = time.time(), []
+        with subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None:
+                seen += [(time.time(), used) for used in followers(process.pid)]
+                time.sleep(0.5)
+        with Ledger(Path(folder) / "skewbench-results") as ledger:
+            rows = [row for row in ledger.stages().values() if row.op == "train" and row.started > begun]
+        first, last = min(row.started for row in rows) + SET_UP_SECONDS, max(row.ended for row in rows)
+        during = [each for each in seen if first < each[0] < last]
+        return (during[-1][1] - during[0][1]) / (during[-1][0] - during[0][0]) / (os.cpu_count() or 1)
+
+
+def followers(parent: int) -> list[float]:
+    """Processor seconds of the process that fills MLflow."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        found = [child for child in psutil.Process(parent).children() if "--follow" in child.cmdline()]
+        return [sum(child.cpu_times()[:2]) for child in found]
+    return []
+
+
+def ages(iterations: int) -> list[float]:
     """Seconds by which what MLflow shows of a training lags behind, once a second, from its first point on."""
     with tempfile.TemporaryDirectory() as folder:
-        prepare(folder, seeds=max(1, (os.cpu_count() or 2) // 2), iterations=5000)
+        prepare(folder, seeds=max(1, (os.cpu_count() or 2) // 2), iterations=iterations)
         found: list[float] = []
         with subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
             while process.poll() is None:
@@ -78,7 +106,9 @@ def newest_point(database: Path) -> float:
 
 
 if __name__ == "__main__":
-    seen = ages()
+    long = iterations_for(2.0, SUITE.format(seeds=2, iterations=1), COMMAND)
+    seen = ages(30 * long)
     age = {"name": "age of the newest point, s", "median": statistics.median(seen), "largest": max(seen), "seen": len(seen), **machine()}
-    cost = compare("training with tracking on / off", {"on": seconds, "off": lambda: seconds("--no-tracker")}, pairs=9)
-    report(age, cost)
+    cost = compare("training with tracking on / off", {"on": lambda: seconds(long), "off": lambda: seconds(long, "--no-tracker")}, pairs=5)
+    taken = {"name": "the follower's share of the machine's processor time", "share": share(long), **machine()}
+    report(age, taken, {**cost, "iterations": long})

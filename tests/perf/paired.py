@@ -8,6 +8,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,10 +22,10 @@ def compare(name: str, arms: dict[str, Callable[[], float]], *, pairs: int) -> d
     """Seconds of both arms in the order AB BA AB …; the ratio first / second."""
     (first, second), times, discarded = arms, [], 0
     while len(times) < pairs:
-        before = _stolen()
+        before, begun = _stolen(), time.perf_counter()
         order = (first, second) if len(times) % 2 == 0 else (second, first)
         found = {arm: arms[arm]() for arm in order}
-        if _stolen() - before > STEAL_LIMIT * sum(found.values()) * (os.cpu_count() or 1):
+        if _stolen() - before > STEAL_LIMIT * (time.perf_counter() - begun) * (os.cpu_count() or 1):
             discarded += 1
             if discarded > 2 * pairs:
                 raise SystemExit(f"{name}: the machine is too busy: {discarded} pairs thrown away")
