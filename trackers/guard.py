@@ -1,6 +1,6 @@
 """Ends a server when the process that started it is gone, however it went: a program that reads until its input ends.
 
-Run by its path, `python guard.py PID`: it imports nothing of ours, so that it starts wherever its parent did.
+Run by its path, `python -P guard.py PID`: it imports nothing of ours, so that it starts wherever its parent did.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def _guarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """While the block lasts a process beside this one ends the server should this one be killed."""
-    command = [sys.executable, guard.__file__, str(process.pid)]
+    command = [sys.executable, "-P", guard.__file__, str(process.pid)]  # its folder holds modules that are not to be found by their names
     # a session of its own, as the server has: a terminal's Ctrl-C is not for it
     watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
