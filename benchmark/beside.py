@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -57,9 +58,21 @@ def elsewhere(pool: Executor | None, here: Callable[[], Made]) -> Callable[[], M
 def start(pool: Executor | None, number: int) -> None:
     """Have so many processes of a pool begun while this one still computes."""
     for _ in range(number):
-        elsewhere(pool, _begin)
+        elsewhere(pool, _nothing)
+
+
+def _nothing() -> None:
+    """To be called by a process so that it begins."""
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the process that waits for us."""
+    """Leave Ctrl-C to the process that waits for us, and end when that is gone: a pool's queues stay open, for we hold them ourselves."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -136,6 +136,7 @@ def test_a_large_sync_has_its_pictures_drawn_elsewhere(tmp_path: Path, empty_tra
     made = factory.results(ratios=(10.0,), methods=("none", "ros"), seeds=3)
     uri = copied(empty_tracker, tmp_path)
     monkeypatch.setattr("trackers.sync.LARGE", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     with monkeypatch.context() as patch:
         patch.setattr("trackers.pictures._figure", None)  # whatever is drawn in this process fails
         sync(made, store=tmp_path, uri=uri)

@@ -160,10 +160,10 @@ def test_the_kernels_out_of_memory_killer_is_told_from_other_kills(tmp_path):
 
 def test_a_worker_that_cannot_start_says_why(tmp_path):
     broken = tmp_path / "broken.py"
-    broken.write_text("raise SystemExit(3)")
+    broken.write_text("import sys; print('no room for it', file=sys.stderr); raise SystemExit(3)")
     slots = [Slot("worker 1")]
     engine = Pool(slots, tmp_path, default_folders(None), plugins=[broken])
-    with contextlib.closing(engine), pytest.raises(WorkerError, match=r"could not start \(exited \(3\)\)"):
+    with contextlib.closing(engine), pytest.raises(WorkerError, match=r"could not start \(exited \(3\)\)[^\0]*no room for it"):
         small.run(tmp_path, small.cells(["none"]), engine)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import sqlite3
@@ -22,18 +23,25 @@ def kept() -> Path:
 
 def copy_to(path: Path) -> bool:
     """Make a database that is not there yet of the kept one. False, and no file, where none is kept or it is damaged."""
-    if not kept().is_file():
-        return False
     try:
+        if not kept().is_file():
+            return False
         with closing(sqlite3.connect(f"{kept().as_uri()}?mode=ro", uri=True)) as source, closing(sqlite3.connect(path)) as target:
             if source.execute("PRAGMA quick_check").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("damaged")
-            source.execute("SELECT version_num FROM alembic_version").fetchone()  # an empty file is a database too
+            if source.execute("SELECT version_num FROM alembic_version").fetchone() is None:  # an empty file is a database too
+                raise sqlite3.DatabaseError("not MLflow's")
             source.backup(target)
-    except sqlite3.DatabaseError:
+    except (OSError, sqlite3.Error):
         path.unlink(missing_ok=True)
         return False
     return True
+
+
+def forget() -> None:
+    """Keep none any more: MLflow could do nothing with a copy."""
+    with contextlib.suppress(OSError):
+        kept().unlink(missing_ok=True)
 
 
 def keep(path: Path) -> None:

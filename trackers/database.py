@@ -77,6 +77,8 @@ def _create(path: Path, lock: int) -> None:
         MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
     except BaseException:
         _forget(uri)
+        if is_copy:
+            blank.forget()  # the next attempt has MLflow make all of it
         raise
     if not is_copy:
         blank.keep(path)

@@ -35,7 +35,7 @@ def main() -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         server = psutil.Process(int(sys.argv[1]))
         sys.stdin.buffer.read()
-        if server.is_running():
+        if server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
             end(server)
 
 

@@ -66,7 +66,7 @@ def write_configuration(
     ended = [cell for cell in cells if has_run(cell)]
     key, content = ended[0].config_key, configuration_content(ended, shown, planned=len(cells))
     parent = runs.find("configuration", key) or runs.open(key, content)
-    files = runs.soon(parent, partial(configuration_files, ended))
+    files = runs.soon(parent, partial(configuration_files, ended)) if len(ended) == len(cells) else dict
     before = _children(parent.children)
     written: dict[str, str] = {}
     now: dict[str, str] = {}

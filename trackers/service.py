@@ -102,12 +102,14 @@ def _wait_until_healthy(service: Service, process: subprocess.Popen[bytes], begi
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the server and its workers, and wait for it."""
-    if process.poll() is None:
-        guard.end(psutil.Process(process.pid), seconds=STOP_SECONDS)
-    else:
-        with contextlib.suppress(ProcessLookupError):  # workers that it may have left
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        if process.poll() is None:
+            guard.end(psutil.Process(process.pid), seconds=STOP_SECONDS)
+        else:
+            with contextlib.suppress(ProcessLookupError):  # workers that it may have left
+                os.killpg(process.pid, signal.SIGKILL)
+    finally:
+        process.wait()
 
 
 @contextmanager
@@ -115,7 +117,12 @@ def _guarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """While the block lasts a process beside this one ends the server should this one be killed."""
     command = [sys.executable, "-P", guard.__file__, str(process.pid)]  # its folder holds modules that are not to be found by their names
     # a session of its own, as the server has: a terminal's Ctrl-C is not for it
-    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    nowhere = subprocess.DEVNULL
+    try:
+        watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    except BaseException:
+        _stop(process)
+        raise
     try:
         yield
     finally:

@@ -138,15 +138,17 @@ class Pool:
         returncode, by_kernel = worker.reap()
         kind, message = death_kind(returncode, by_kernel=by_kernel)
         if not worker.ready:
+            tail = worker.log_tail()  # its log goes with it
             self.close()
-            raise WorkerError(f"a worker could not start ({kind}). The end of its log:\n{worker.log_tail()}")
+            raise WorkerError(f"a worker could not start ({kind}). The end of its log:\n{tail}")
         self._stop(worker, kind, message)
 
     def _watch(self, worker: WorkerProcess) -> None:
         """Enforce the limits of the task at work."""
         if not worker.ready and worker.silent_for > STARTUP_SECONDS:
+            tail = worker.log_tail()
             self.close()
-            raise WorkerError(f"a worker was not ready after {STARTUP_SECONDS} s. The end of its log:\n{worker.log_tail()}")
+            raise WorkerError(f"a worker was not ready after {STARTUP_SECONDS} s. The end of its log:\n{tail}")
         limits = worker.limits
         if limits is None:
             return
