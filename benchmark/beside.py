@@ -68,11 +68,16 @@ def _nothing() -> None:
 def _begin() -> None:
     """Leave Ctrl-C to the process that waits for us, and end when that is gone: a pool's queues stay open, for we hold them ourselves."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """In a process of `multiprocessing`: end, from now on, when the one it works for is gone, however it went."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()
-    os._exit(1)
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

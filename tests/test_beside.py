@@ -10,6 +10,7 @@ from test_workers import is_gone
 
 SCRIPT = """
 import os, time
+os.cpu_count = lambda: 2  # on one core there would be none
 from benchmark.beside import elsewhere, processes
 
 if __name__ == "__main__":
@@ -21,7 +22,7 @@ if __name__ == "__main__":
 
 def test_they_end_with_the_one_that_is_killed(tmp_path):
     file = tmp_path / "script.py"
-    file.write_text(SCRIPT.replace("import os, time", "import os, time\nos.cpu_count = lambda: 2"))
+    file.write_text(SCRIPT)
     with subprocess.Popen([sys.executable, str(file)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from trackers import blank
@@ -59,6 +60,16 @@ def test_a_damaged_one_is_made_anew(tmp_path, content):
     assert names(tmp_path / "mlflow.db") == names(tmp_path / "whole.db")
     prepare(tmp_path / "third.db")
     assert schema(tmp_path / "third.db") == schema(tmp_path / "mlflow.db"), "kept again"
+
+
+def test_one_that_mlflow_refuses_is_forgotten(tmp_path):
+    prepare(tmp_path / "whole.db")
+    with closing(sqlite3.connect(blank.kept())) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'of another time'")
+    with pytest.raises(MlflowException, match="out-of-date"):
+        prepare(tmp_path / "mlflow.db")
+    prepare(tmp_path / "mlflow.db")
+    assert version(tmp_path / "mlflow.db") == version(tmp_path / "whole.db")
 
 
 def test_where_the_cache_cannot_be_written_it_is_made_in_full(tmp_path):

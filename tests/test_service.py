@@ -17,6 +17,7 @@ from test_workers import is_gone
 
 from benchmark.errors import UserError
 from tests.faulty import free_port
+from trackers import guard
 from trackers.location import TrackerError
 from trackers.service import Service, check, is_healthy, serve, serving
 
@@ -86,7 +87,7 @@ def test_one_that_never_answers_is_given_up_and_leaves_nothing(tmp_path):
 
 
 def test_nothing_is_left_of_one_that_ignores_being_asked(tmp_path, monkeypatch):
-    monkeypatch.setattr("trackers.service.STOP_SECONDS", 0.3)
+    monkeypatch.setattr("trackers.guard.STOP_SECONDS", 0.3)
     with serving(fake(tmp_path, "stubborn")) as process:
         child = int((tmp_path / "log").read_text().split()[1])
     assert process.returncode == -signal.SIGKILL
@@ -97,7 +98,7 @@ def test_nothing_is_left_when_the_one_who_serves_is_killed(tmp_path):
     """`kill -9` of `skewbench serve`, as of a scheduler or of the kernel short of memory."""
     service = fake(tmp_path)
     script = f"""
-import dataclasses, os, pathlib, sys, time
+import os, pathlib, time
 from trackers.service import Service, serving
 service = Service({service.command!r}, dict(os.environ), {service.host!r}, {service.port}, pathlib.Path({str(service.log)!r}))
 with serving(service) as process:
@@ -113,6 +114,16 @@ with serving(service) as process:
         time.sleep(0.05)
     assert is_gone(pid)
     assert not is_healthy(service.url)
+
+
+def test_the_guard_waits_for_no_server_that_has_ended():
+    """One that nobody has waited for is still listed: after a second Ctrl-C it cost ten seconds."""
+    with subprocess.Popen([sys.executable, "-c", ""], start_new_session=True) as process:
+        while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        begun = time.monotonic()
+        subprocess.run([sys.executable, "-P", guard.__file__, str(process.pid)], stdin=subprocess.DEVNULL, check=True)
+        assert time.monotonic() - begun < guard.STOP_SECONDS * 0.9
 
 
 def test_a_taken_port_is_the_users_to_mend(tmp_path):

@@ -15,7 +15,7 @@ import psutil
 STOP_SECONDS = 10.0
 
 
-def end(server: psutil.Process, *, seconds: float = STOP_SECONDS) -> None:
+def end(server: psutil.Process) -> None:
     """End a leader of a process group and all that it started: politely first, and by force after a while, or at once if interrupted."""
     processes = []
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -24,7 +24,7 @@ def end(server: psutil.Process, *, seconds: float = STOP_SECONDS) -> None:
         for each in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.terminate()
-        psutil.wait_procs(processes, timeout=seconds)
+        psutil.wait_procs(processes, timeout=STOP_SECONDS)
     finally:
         with contextlib.suppress(ProcessLookupError):  # the group is empty when all went well
             os.killpg(server.pid, signal.SIGKILL)

@@ -24,7 +24,6 @@ import psutil
 
 from benchmark.errors import UserError
 from trackers import guard
-from trackers.guard import STOP_SECONDS
 from trackers.location import TrackerError, redact, remedy, without_login
 
 START_SECONDS = 240.0
@@ -104,7 +103,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the server and its workers, and wait for it."""
     try:
         if process.poll() is None:
-            guard.end(psutil.Process(process.pid), seconds=STOP_SECONDS)
+            guard.end(psutil.Process(process.pid))
         else:
             with contextlib.suppress(ProcessLookupError):  # workers that it may have left
                 os.killpg(process.pid, signal.SIGKILL)

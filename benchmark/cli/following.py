@@ -36,10 +36,6 @@ POINTS_A_LINE = 40
 Watch = Callable[[Stage, Sequence[tuple[int, float]] | None], None]
 
 
-def unwatched(_stage: Stage, _points: Sequence[tuple[int, float]] | None) -> None:
-    """Nobody follows."""
-
-
 @dataclass(frozen=True)
 class Wire:
     """The parent's end. It never waits: a follower that has no time loses points of a curve on the way, and gets all when it has ended."""

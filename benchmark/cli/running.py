@@ -14,7 +14,7 @@ from benchmark.budget import fit
 from benchmark.cli.browse import mirror_pending, tracker_place, warn
 from benchmark.cli.console import describe, duration, listener, print_comparison, print_json
 from benchmark.cli.engines import Means, Prepared, make_engine, means_options, prepare
-from benchmark.cli.following import Watch, Wire, unwatched
+from benchmark.cli.following import Watch, Wire
 from benchmark.cli.interrupts import OutOfTime, stopping
 from benchmark.cli.outputs import Outputs, deliver, output_options
 from benchmark.cli.pricing import bill_of, kept_account
@@ -135,7 +135,7 @@ def _failure_kinds(session: Session) -> list[str]:
 
 
 def run_cells(  # what is to be done, by what means, and who looks on
-    session: Session, means: Means, todo: Sequence[Stage], prepared: Prepared, *, keep_weights: bool = False, watch: Watch = unwatched
+    session: Session, means: Means, todo: Sequence[Stage], prepared: Prepared, *, watch: Watch, keep_weights: bool = False
 ) -> None:
     """Bring every cell of the session to an end, with progress on standard error."""
     made = bill_of(session, prepared, todo)

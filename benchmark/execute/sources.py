@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
-import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from benchmark.beside import end_with_parent
 from benchmark.errors import DataError, SkewbenchError
 from benchmark.machine import usable_cores
 from benchmark.records import Decoder, Images, StreamedImages
@@ -159,15 +158,8 @@ def _received(loader: DataLoader[Tensor | str], device: torch.device) -> Generat
 
 
 def _end_with_parent(_: int) -> None:
-    """In a decoding process: end when the one it serves is gone, however it went. Torch watches the one that forked it, which stays."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    """In a decoding process: torch watches the one that forked it, which stays."""
+    end_with_parent()
 
 
 def _is_death(error: Exception) -> bool:

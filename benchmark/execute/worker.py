@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from benchmark import registry
 from benchmark.errors import UserError
+from benchmark.execute.curves import points_between
 from benchmark.records import Folders
 from benchmark.tasks import Reported, Task
 
@@ -73,8 +74,6 @@ def _prepared(setup: Mapping[str, Any]) -> Performer:
 
 
 def _work(performer: Performer, task: Task, channel: TextIO) -> None:
-    from benchmark.execute.curves import points_between
-
     key, last, told = task.stage.key, 0.0, 0
     _send(channel, {"event": "began", "key": key})
 
